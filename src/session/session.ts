@@ -1,0 +1,33 @@
+declare const brand: unique symbol
+type Brand<T, Name extends string> = T & { readonly [brand]: Name }
+
+/** 256 random bits, base64url: 43 characters. The secret in the cookie; never a store key, never in a log. */
+export type SessionId = Brand<string, 'SessionId'>
+/** Opaque: minted and compared by the store alone. */
+export type Version = Brand<string, 'Version'>
+/** Milliseconds since 1970-01-01T00:00:00Z. */
+export type EpochMs = Brand<number, 'EpochMs'>
+
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject
+export interface JsonObject {
+  readonly [name: string]: Json
+}
+
+/** A session as it was read. Immutable: a change makes a new one. */
+export interface Session {
+  readonly id: SessionId
+  readonly data: JsonObject
+  readonly createdAt: EpochMs
+  /** The last use the store knows of; moves with the touch policy, so it may lag by `touchInterval`. */
+  readonly touchedAt: EpochMs
+  /** Whether the cookie outlives the browser. */
+  readonly permanent: boolean
+  /** The idle lifetime in force when the record was written, ms; an upstream may have shortened it. */
+  readonly idleMs: number
+  /** The absolute lifetime in force, ms since `createdAt`; an upstream may have shortened it. */
+  readonly absoluteMs: number
+}
+
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
