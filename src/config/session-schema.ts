@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import { duration, size } from './units.ts'
+
+/** A dotted path into the session's data: `user.id`, or `*` for everything. */
+export const dataPath = z.string().regex(/^(\*|[^.*\s]+(\.[^.*\s]+)*(\.\*)?)$/, 'expected a path such as "user.id", "cart.*" or "*"')
+const pathWithoutStar = z.string().regex(/^[^.*\s]+(\.[^.*\s]+)*$/, 'expected a path such as "user.id"')
+
+const cookie = z.strictObject({
+  name: z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}$/, 'expected a cookie name (RFC 6265 token)').optional()
+    .describe('Default __Host-session; on a plain-HTTP loopback listener, session'),
+  domain: z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, 'expected a host name without a leading dot').optional()
+    .describe('Leave out unless sub-domains share the session'),
+  path: z.string().regex(/^\/[\x21-\x3a\x3c-\x7e]*$/, 'expected a path that starts with / and has no ; or space').prefault('/')
+    .describe('The public mount, as the browser sees it'),
+  secure: z.boolean().optional().describe('Default true; on a plain-HTTP loopback listener, false'),
+  httpOnly: z.boolean().prefault(true),
+  sameSite: z.enum(['strict', 'lax', 'none', 'omit']).prefault('lax').describe('omit leaves the attribute out'),
+  partitioned: z.boolean().prefault(false).describe('CHIPS; needs secure'),
+})
+
+export const session = z
+  .strictObject({
+    cookie: cookie.prefault({}).describe('The one cookie the browser holds'),
+    idle: duration.prefault('30m').describe('The session ends this long after its last use'),
+    absolute: duration.prefault('24h').describe('The session ends this long after it began, used or not'),
+    permanent: z.boolean().prefault(false).describe('The cookie outlives the browser'),
+    refreshEachRequest: z.boolean().prefault(true).describe('Use slides the idle lifetime, also when nothing changes'),
+    touchInterval: duration.prefault('60s').describe('A read moves the expiry at most this often'),
+    maxBytes: size.prefault('16KB').describe('Of the data, as JSON'),
+    maxDepth: z.int().min(1).max(64).prefault(16).describe('Nesting of the data'),
+    maxMembers: z.int().min(1).max(100_000).prefault(1_000).describe('Members and elements in the data'),
+    subject: pathWithoutStar.optional().describe('Path of the value that says who the user is'),
+    rotateOn: z.array(pathWithoutStar).prefault([]).describe('A patch that changes one of these paths gets a new session id (login)'),
+    maxPerSubject: z.int().min(1).optional().describe('Sessions a subject may have at once'),
+    onMaxPerSubject: z.enum(['reject', 'evict-oldest']).prefault('evict-oldest'),
+  })
+  .refine((value) => value.idle > 0, { path: ['idle'], error: 'must be more than zero' })
+  .refine((value) => value.idle <= value.absolute, { path: ['idle'], error: 'must not exceed session.absolute' })
+  .refine((value) => !value.cookie.partitioned || value.cookie.secure !== false, { path: ['cookie', 'partitioned'], error: 'needs secure: true' })
+  .refine((value) => value.cookie.sameSite !== 'none' || value.cookie.secure !== false, { path: ['cookie', 'sameSite'], error: '"none" needs secure: true' })
+
+export type SessionConfig = z.output<typeof session>

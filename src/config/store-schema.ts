@@ -1,0 +1,98 @@
+import { z } from 'zod'
+import { duration } from './units.ts'
+
+const timeout = duration.prefault('250ms').describe('Deadline of one call; then the answer is "unavailable", never "no session"')
+const identifier = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, 'expected a plain SQL identifier')
+const secretPair = { password: z.string().optional(), passwordFile: z.string().min(1).optional().describe('File holding the password') }
+
+const memory = z.strictObject({
+  kind: z.literal('memory').describe('In this process: lost on restart, not shared by workers'),
+  maxEntries: z.int().min(1).prefault(100_000),
+})
+
+const file = z.strictObject({
+  kind: z.literal('file').describe('LMDB in a directory: durable, shared by the workers of one machine'),
+  path: z.string().min(1).prefault('./data'),
+  durability: z.enum(['process', 'power']).prefault('process').describe('process: an acknowledged write survives a killed process; power: also a power cut (waits for the disk)'),
+  timeout: duration.prefault('2s').describe('Deadline of one call'),
+})
+
+const redis = z.strictObject({
+  kind: z.literal('redis').describe('Redis or Valkey: standalone, Sentinel or Cluster'),
+  url: z.string().regex(/^(rediss?|unix):\/\//, 'expected redis://, rediss:// or unix://').prefault('redis://127.0.0.1:6379/0'),
+  username: z.string().optional(),
+  ...secretPair,
+  keyPrefix: z.string().max(64).prefault('session:').describe('Before every key, no separator added'),
+  timeout,
+  sentinel: z.strictObject({
+    name: z.string().min(1).describe('Name of the master'),
+    nodes: z.array(z.string().regex(/^.+:\d+$/, 'expected host:port')).min(1),
+    username: z.string().optional(),
+    ...secretPair,
+  }).optional().describe('Ask these sentinels for the master, instead of `url` host and port'),
+  cluster: z.array(z.string().regex(/^.+:\d+$/, 'expected host:port')).optional().describe('Some nodes of a Redis Cluster, instead of `url` host and port'),
+  tls: z.strictObject({ caFile: z.string().optional(), certFile: z.string().optional(), keyFile: z.string().optional(), servername: z.string().optional() }).optional(),
+})
+
+const memcached = z.strictObject({
+  kind: z.literal('memcached').describe('gets/cas; sessions can be evicted when it is full'),
+  servers: z.array(z.string().regex(/^.+:\d+$/, 'expected host:port')).min(1).prefault(['127.0.0.1:11211']),
+  keyPrefix: z.string().max(64).prefault('session:'),
+  timeout,
+})
+
+const mongodb = z.strictObject({
+  kind: z.literal('mongodb'),
+  url: z.string().regex(/^mongodb(\+srv)?:\/\//, 'expected mongodb:// or mongodb+srv://').prefault('mongodb://127.0.0.1:27017'),
+  database: z.string().min(1).prefault('sessiongate'),
+  collection: z.string().min(1).prefault('sessions'),
+  timeout: duration.prefault('500ms').describe('Deadline of one call'),
+})
+
+const columns = z.strictObject({
+  key: identifier.prefault('session_key'),
+  version: identifier.prefault('version'),
+  data: identifier.prefault('data'),
+  expiresAt: identifier.prefault('expires_at'),
+}).prefault({})
+const sqlCommon = {
+  table: identifier.prefault('sessiongate_sessions'),
+  columns,
+  migrate: z.boolean().prefault(true).describe('Create the table when it is missing'),
+  sweepInterval: duration.prefault('60s').describe('How often expired rows are deleted, in bounded batches'),
+}
+const postgres = z.strictObject({
+  kind: z.literal('postgres'),
+  url: z.string().regex(/^postgres(ql)?:\/\//, 'expected postgres://'),
+  ...secretPair,
+  schema: identifier.optional(),
+  ...sqlCommon,
+  connections: z.int().min(1).prefault(10),
+  timeout: duration.prefault('500ms').describe('Deadline of one call'),
+})
+const mysql = z.strictObject({
+  kind: z.literal('mysql').describe('MySQL or MariaDB'),
+  url: z.string().regex(/^mysql:\/\//, 'expected mysql://'),
+  ...secretPair,
+  ...sqlCommon,
+  connections: z.int().min(1).prefault(10),
+  timeout: duration.prefault('500ms').describe('Deadline of one call'),
+})
+const sqlite = z.strictObject({
+  kind: z.literal('sqlite'),
+  path: z.string().min(1).prefault('./data/sessions.sqlite'),
+  ...sqlCommon,
+  timeout: duration.prefault('2s').describe('Deadline of one call'),
+})
+
+const custom = z.strictObject({
+  kind: z.literal('custom').describe('Your own module, which passes the conformance suite of sessiongate/testing'),
+  module: z.string().min(1).describe('Path or package; its default export opens the store'),
+  options: z.record(z.string(), z.unknown()).prefault({}).describe('Handed to the module as they are'),
+  timeout,
+})
+
+export const store = z.discriminatedUnion('kind', [memory, file, redis, memcached, mongodb, postgres, mysql, sqlite, custom], {
+  error: 'expected kind: memory, file, redis, memcached, mongodb, postgres, mysql, sqlite or custom',
+})
+export type StoreConfig = z.output<typeof store>
