@@ -36,7 +36,10 @@ async function main(): Promise<void> {
 function startGateway(env: Record<string, string>): ChildProcess {
   const cli = join(root, 'dist', 'bin', 'sessiongate.js')
   const config = join(root, 'examples', 'demo.yaml')
-  return spawn(process.execPath, [cli, 'serve', '--config', config], { env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit'] })
+  // Detached: Ctrl-C reaches this process alone, which then stops the gateway with one SIGTERM.
+  return spawn(process.execPath, [cli, 'serve', '--config', config], {
+    env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit'], detached: true,
+  })
 }
 
 /** Ctrl-C, SIGTERM or the end of the gateway stop both. A gateway that ends by itself takes its exit code with it. */
@@ -49,8 +52,7 @@ function stopTogether(gateway: ChildProcess, app: Server): void {
     gateway.kill('SIGTERM')
     setTimeout(() => gateway.kill('SIGKILL'), STOP_TIMEOUT_MS).unref()
   }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
   process.on('exit', () => gateway.kill('SIGKILL'))
   gateway.on('error', (error) => fail(`The gateway could not be started: ${error.message}`))
   gateway.on('exit', (code, signal) => {

@@ -15,12 +15,13 @@ body { margin: 0; background: var(--paper); color: var(--ink); font: 1rem/1.55 s
 .skip { position: absolute; left: -99rem } .skip:focus { left: 1rem; top: 1rem }
 header, main, footer { max-width: 60rem; margin: 0 auto; padding: 1rem 1.25rem }
 header { display: flex; flex-wrap: wrap; align-items: center; justify-content: space-between; gap: .5rem 1.5rem; padding-top: 1.75rem }
-header strong { font-size: 1.15rem } header p { margin: 0; color: var(--soft) }
+header p { margin: 0; color: var(--soft) }
 header form { display: inline-flex; align-items: center; gap: .75rem }
-main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1.25rem; align-items: start }
-section { background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1.25rem 1.4rem }
-section.wide { grid-column: 1 / -1 }
-h1, h2 { font-size: 1.15rem; line-height: 1.3; margin: 0 0 .75rem }
+main { display: flex; flex-wrap: wrap; gap: 1.25rem }
+section { flex: 1 1 17rem; min-width: 0; background: var(--card); border: 1px solid var(--line); border-radius: .75rem; padding: 1.25rem 1.4rem }
+section.wide { flex-basis: 100% }
+h1 { font-size: 1.25rem; margin: 0 }
+h2 { font-size: 1.1rem; line-height: 1.3; margin: 0 0 .75rem }
 .count { font-size: 3rem; font-weight: 650; line-height: 1.1; margin: 0 0 .75rem; font-variant-numeric: tabular-nums }
 label { display: block; font-weight: 600; margin-bottom: .3rem }
 .row { display: flex; gap: .5rem }
@@ -33,6 +34,7 @@ ul { list-style: none; margin: 1rem 0 0; padding: 0 }
 li { display: flex; align-items: center; justify-content: space-between; gap: 1rem; padding: .45rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere }
 .note { color: var(--soft); margin: .75rem 0 0 } .error { color: #b3261e; font-weight: 600; margin: 0 0 .75rem }
 @media (prefers-color-scheme: dark) { .error { color: #ff9d95 } }
+code, pre { overflow-wrap: anywhere }
 pre { margin: 0; padding: .9rem 1rem; background: var(--paper); border: 1px solid var(--line); border-radius: .5rem; overflow: auto; font-size: .9rem }
 footer { color: var(--soft); padding-bottom: 2.5rem }
 `
@@ -111,7 +113,7 @@ function layout(title: string, account: string, main: string): string {
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)} - Legacy shop</title><link rel="icon" href="data:,"><style>${STYLE}</style></head>
 <body><a class="skip" href="#main">Skip to the content</a>
-<header><strong>Legacy shop</strong>${account}</header><main id="main">${main}</main>
+<header><h1>Legacy shop</h1>${account}</header><main id="main">${main}</main>
 <footer>A plain node:http app without a session store. Its session comes from sessiongate with every request.</footer></body></html>`
 }
 
