@@ -1,4 +1,8 @@
-import type { JsonObject, Version } from './session.ts'
+import { MutationRefusedError } from '../errors.ts'
+import { JsonFaultError, parseExactObject, type JsonLimits } from './json.ts'
+import { mergeObject } from './merge-patch.ts'
+import { isPatchWithin, type DataPath } from './paths.ts'
+import type { JsonObject, Session, Version } from './session.ts'
 
 /** Shorter lifetimes asked for by the upstream, and whether the cookie outlives the browser. Undefined: as it is. */
 export interface LifetimeChange {
@@ -7,14 +11,161 @@ export interface LifetimeChange {
   readonly absoluteMs: number | undefined
 }
 
-export type Mutation =
-  | { readonly kind: 'none' }
-  | {
-      readonly kind: 'change'
-      readonly patch: JsonObject
-      readonly base: 'keep' | 'clear' | 'replace'
-      readonly rotate: boolean
-      readonly lifetime: LifetimeChange
-      readonly ifVersion: Version | undefined
-    }
-  | { readonly kind: 'destroy' }
+export interface Change {
+  readonly kind: 'change'
+  readonly patch: JsonObject
+  readonly base: 'keep' | 'clear' | 'replace'
+  readonly rotate: boolean
+  readonly lifetime: LifetimeChange
+  readonly ifVersion: Version | undefined
+}
+
+export type Mutation = { readonly kind: 'none' } | Change | { readonly kind: 'destroy' }
+
+export const NO_MUTATION: Mutation = { kind: 'none' }
+
+export type MutationKind = 'patch' | 'rotate' | 'destroy' | 'lifetime'
+
+/** What one route lets its upstream do. */
+export interface MutationRules {
+  readonly allow: ReadonlySet<MutationKind>
+  readonly writable: readonly DataPath[]
+  readonly limits: JsonLimits & { readonly maxBytes: number }
+}
+
+/** The raw header values an upstream sent: every line of each field, in order. */
+export interface MutationFields {
+  readonly patch: readonly string[]
+  readonly control: readonly string[]
+}
+
+/**
+ * Reads X-Session-Patch and X-Session-Control (protocol.md). All or nothing: throws MutationRefusedError with the reason,
+ * never returns a part. No lines mean no change.
+ */
+export function readMutation(fields: MutationFields, rules: MutationRules): Mutation {
+  if (fields.patch.length === 0 && fields.control.length === 0) return NO_MUTATION
+  if (fields.patch.length > 1) throw new MutationRefusedError('duplicate', 'more than one patch line')
+
+  const directives = parseDirectives(fields.control.join(','))
+  const patch = fields.patch[0] === undefined ? undefined : parsePatch(fields.patch[0], rules.limits)
+  const mutation = mutationOf(patch, directives)
+  checkAllowed(mutation, patch !== undefined, rules)
+  return mutation
+}
+
+/** The session's next state at no particular time: base, then patch, then lifetimes, which only ever get shorter. */
+export function applyChange(session: Session, change: Change): Session {
+  const { lifetime } = change
+  return {
+    ...session,
+    data: mergeObject(change.base === 'keep' ? session.data : {}, change.patch),
+    permanent: lifetime.permanent ?? session.permanent,
+    idleMs: Math.min(session.idleMs, lifetime.idleMs ?? session.idleMs),
+    absoluteMs: Math.min(session.absoluteMs, lifetime.absoluteMs ?? session.absoluteMs),
+  }
+}
+
+const BASE64URL = /^[A-Za-z0-9_-]+$/
+const PRINTABLE_ASCII = /^[\x20-\x7e]*$/
+
+/** JSON text in ASCII when it starts with `{`, else the base64url of UTF-8 JSON. */
+function parsePatch(value: string, limits: MutationRules['limits']): JsonObject {
+  const text = value.startsWith('{') ? value : decodeBase64url(value)
+  if (value.startsWith('{') && !PRINTABLE_ASCII.test(value)) {
+    throw new MutationRefusedError('encoding', 'JSON in a header must be ASCII: escape other characters as \\u, or send base64url')
+  }
+  // A patch can hold removals beside the data, so it may be larger than the data; twice is generous.
+  if (Buffer.byteLength(text) > 2 * limits.maxBytes) throw new MutationRefusedError('bytes', `the patch exceeds ${2 * limits.maxBytes} bytes`)
+  try {
+    return parseExactObject(text, limits)
+  } catch (error) {
+    if (error instanceof JsonFaultError) throw new MutationRefusedError(error.fault, error.message)
+    throw error
+  }
+}
+
+function decodeBase64url(value: string): string {
+  if (!BASE64URL.test(value)) throw new MutationRefusedError('encoding', 'neither JSON nor base64url')
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(value, 'base64url'))
+  } catch {
+    throw new MutationRefusedError('encoding', 'the base64url does not hold UTF-8')
+  }
+}
+
+type Directives = ReadonlyMap<string, string | undefined>
+
+const FLAGS: ReadonlySet<string> = new Set(['destroy', 'rotate', 'clear', 'replace', 'permanent', 'transient'])
+const DIRECTIVE = /^([a-z][a-z-]*)(?:=(?:"([\x21\x23-\x5b\x5d-\x7e]{1,200})"|([A-Za-z0-9._~+/:=-]{1,200})))?$/
+const SECONDS = /^[1-9]\d{0,9}$/
+
+/** An RFC 9651 dictionary without parameters: `rotate, idle=600, if-version="a1"`. Unknown and repeated names are refused. */
+function parseDirectives(text: string): Directives {
+  const directives = new Map<string, string | undefined>()
+  if (text.trim() === '') return directives
+  for (const item of text.split(',')) {
+    const [, name = '', quoted, bare] = DIRECTIVE.exec(item.trim()) ?? []
+    const value = quoted ?? bare
+    const isKnown = FLAGS.has(name) ? value === undefined
+      : name === 'idle' || name === 'absolute' ? value !== undefined && SECONDS.test(value)
+        : name === 'if-version' && value !== undefined
+    if (!isKnown) throw new MutationRefusedError('directive', `unknown or malformed directive "${printable(item.trim())}"`)
+    if (directives.has(name)) throw new MutationRefusedError('duplicate', `directive "${name}" is given twice`)
+    directives.set(name, value)
+  }
+  return directives
+}
+
+function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, '?').slice(0, 40)
+}
+
+function mutationOf(patch: JsonObject | undefined, directives: Directives): Mutation {
+  if (directives.has('destroy')) {
+    if (directives.size > 1 || patch !== undefined) throw new MutationRefusedError('exclusive', '"destroy" excludes every other directive and a patch')
+    return { kind: 'destroy' }
+  }
+  if (directives.has('permanent') && directives.has('transient')) throw new MutationRefusedError('exclusive', '"permanent" and "transient" exclude each other')
+  if (directives.has('clear') && directives.has('replace')) throw new MutationRefusedError('exclusive', '"clear" and "replace" exclude each other')
+  if (directives.has('replace') && patch === undefined) throw new MutationRefusedError('exclusive', '"replace" needs a patch')
+  if (patch === undefined && directives.size === 0) return NO_MUTATION
+  return {
+    kind: 'change',
+    patch: patch ?? {},
+    base: directives.has('replace') ? 'replace' : directives.has('clear') ? 'clear' : 'keep',
+    rotate: directives.has('rotate'),
+    lifetime: {
+      permanent: directives.has('permanent') ? true : directives.has('transient') ? false : undefined,
+      idleMs: millisecondsOf(directives.get('idle')),
+      absoluteMs: millisecondsOf(directives.get('absolute')),
+    },
+    ifVersion: directives.get('if-version') as Version | undefined,
+  }
+}
+
+function millisecondsOf(seconds: string | undefined): number | undefined {
+  return seconds === undefined ? undefined : Number(seconds) * 1_000
+}
+
+function checkAllowed(mutation: Mutation, hasPatch: boolean, rules: MutationRules): void {
+  if (mutation.kind === 'none') return
+  for (const kind of kindsOf(mutation, hasPatch)) {
+    if (!rules.allow.has(kind)) throw new MutationRefusedError('forbidden', `this route may not ${kind}`)
+  }
+  if (mutation.kind === 'destroy') return
+  const writesAll = rules.writable.some((path) => path.length === 0)
+  if (!isPatchWithin(mutation.patch, rules.writable) || (mutation.base !== 'keep' && !writesAll)) {
+    throw new MutationRefusedError('writable', 'the patch touches paths this route may not write')
+  }
+}
+
+function kindsOf(mutation: Exclude<Mutation, { kind: 'none' }>, hasPatch: boolean): MutationKind[] {
+  if (mutation.kind === 'destroy') return ['destroy']
+  const { permanent, idleMs, absoluteMs } = mutation.lifetime
+  const kinds: MutationKind[] = []
+  if (hasPatch || mutation.base !== 'keep') kinds.push('patch')
+  if (mutation.rotate) kinds.push('rotate')
+  if (permanent !== undefined || idleMs !== undefined || absoluteMs !== undefined) kinds.push('lifetime')
+  return kinds
+}

@@ -16,6 +16,8 @@ export interface JsonObject {
 /** A session as it was read. Immutable: a change makes a new one. */
 export interface Session {
   readonly id: SessionId
+  /** The public handle: a keyed hash of the id, fixed when the id was minted, so key rotation does not change it. */
+  readonly handle: string
   readonly data: JsonObject
   readonly createdAt: EpochMs
   /** The last use the store knows of; moves with the touch policy, so it may lag by `touchInterval`. */

@@ -1,0 +1,129 @@
+import { createHmac, createPrivateKey, createPublicKey, createSecretKey, sign, type KeyObject } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import { project, valueAt, type DataPath } from '../session/paths.ts'
+import type { JsonObject, Session, Version } from '../session/session.ts'
+import type { KeyRing } from './keyring.ts'
+
+export type AssertionAlg = 'HS256' | 'EdDSA' | 'ES256'
+
+export interface AssertionKey {
+  readonly id: string
+  readonly alg: AssertionAlg
+  /** Secret key for HS256, private key for the others. */
+  readonly key: KeyObject
+}
+
+/** A session to assert, and the version of the record it was read from. */
+export interface AssertedSession {
+  readonly session: Session
+  readonly version: Version
+}
+
+/** Signs assertions for one audience and one projection. */
+export interface AssertionSigner {
+  /** The compact JWS (RFC 7515) for this session, or for "no session". Reused while half its lifetime is left. */
+  sign(asserted: AssertedSession | undefined): string
+  /** How many bytes the header value for this session would take, without signing it. */
+  sizeOf(session: Session): number
+}
+
+export interface AssertionOptions {
+  readonly keys: KeyRing<AssertionKey>
+  readonly issuer: string
+  /** Seconds. */
+  readonly lifetimeSeconds: number
+  readonly subject: DataPath | undefined
+  readonly clock: Clock
+}
+
+/** Parses key material. Throws when it does not fit the algorithm. */
+export function assertionKeyOf(id: string, alg: AssertionAlg, material: string): AssertionKey {
+  return { id, alg, key: alg === 'HS256' ? createSecretKey(Buffer.from(material)) : createPrivateKey(material) }
+}
+
+const SIGNATURE_CHARS = { HS256: 43, EdDSA: 86, ES256: 86 } as const
+const MAX_REUSED = 10_000
+
+interface Signed {
+  readonly token: string
+  readonly reusableUntil: number
+}
+
+export function createAssertionSigner(audience: string, expose: readonly DataPath[], options: AssertionOptions): AssertionSigner {
+  const { keys, clock } = options
+  const key = keys.current
+  const header = base64urlJson({ typ: 'session+jwt', alg: key.alg, kid: key.id })
+  const subjectOf = createSubjectReader(options.subject)
+  let recent = new Map<string, Signed>()
+  let older = new Map<string, Signed>()
+
+  function signNow(asserted: AssertedSession | undefined, issuedAt: number): string {
+    const input = `${header}.${base64urlJson(claimsOf(asserted, issuedAt))}`
+    return `${input}.${signatureOf(input, key)}`
+  }
+
+  function claimsOf(asserted: AssertedSession | undefined, iat: number): JsonObject {
+    const common = { iss: options.issuer, aud: audience, iat, exp: iat + options.lifetimeSeconds }
+    if (!asserted) return { ...common, new: true, permanent: false, data: {} }
+    const { session, version } = asserted
+    const sub = subjectOf(session.data)
+    return {
+      ...common, sid: session.handle, ...(sub === undefined ? {} : { sub }), ver: version, new: false,
+      permanent: session.permanent, data: project(session.data, expose),
+    }
+  }
+
+  /** Two generations: when the young one is full it becomes the old one, so memory is bounded and a hit costs one look-up. */
+  function remember(cacheKey: string, signed: Signed): void {
+    if (recent.size >= MAX_REUSED) {
+      older = recent
+      recent = new Map()
+    }
+    recent.set(cacheKey, signed)
+  }
+
+  return {
+    sign(asserted) {
+      const now = clock()
+      // The handle is a keyed hash of the whole id, and a version is minted per write: equal keys mean equal claims.
+      const cacheKey = asserted ? `${asserted.session.handle}.${asserted.version}` : ''
+      const known = recent.get(cacheKey) ?? older.get(cacheKey)
+      if (known && now < known.reusableUntil) return known.token
+      const issuedAt = Math.floor(now / 1_000)
+      const token = signNow(asserted, issuedAt)
+      remember(cacheKey, { token, reusableUntil: issuedAt * 1_000 + options.lifetimeSeconds * 500 })
+      return token
+    },
+    sizeOf(session) {
+      const claims = claimsOf({ session, version: 'v'.repeat(24) as Version }, 1_000_000_000)
+      return header.length + 2 + Math.ceil((Buffer.byteLength(JSON.stringify(claims)) * 4) / 3) + SIGNATURE_CHARS[key.alg]
+    },
+  }
+}
+
+/** The subject of a session's data: the string or number at the configured path. */
+export function createSubjectReader(path: DataPath | undefined): (data: JsonObject) => string | undefined {
+  if (!path) return () => undefined
+  return (data) => {
+    const value = valueAt(data, path)
+    return typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined
+  }
+}
+
+function signatureOf(input: string, { alg, key }: AssertionKey): string {
+  switch (alg) {
+    case 'HS256': return createHmac('sha256', key).update(input).digest('base64url')
+    case 'EdDSA': return sign(null, Buffer.from(input), key).toString('base64url')
+    case 'ES256': return sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')
+  }
+}
+
+/** The public keys of the ring as a JWK set (RFC 7517 section 5); shared secrets are never in it. */
+export function jwksOf(keys: KeyRing<AssertionKey>): { readonly keys: readonly object[] } {
+  const published = keys.all.filter(({ alg }) => alg !== 'HS256')
+  return { keys: published.map(({ id, alg, key }) => ({ ...createPublicKey(key).export({ format: 'jwk' }), kid: id, alg, use: 'sig' })) }
+}
+
+function base64urlJson(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
