@@ -18,8 +18,8 @@ export type PyObject =
   /** `2024-05-06T07:08:09[.ffffff][Z|+hh:mm[:ss]]`; without a zone it is Python's naive datetime. */
   | { readonly kind: 'datetime'; readonly iso: string }
   | { readonly kind: 'timedelta'; readonly days: number; readonly seconds: number; readonly microseconds: number }
-  /** JSON text that uses a tag in a way only the app understands; carried as it is. */
-  | { readonly kind: 'opaque'; readonly json: string }
+  /** Tagged JSON that only the app understands; carried as it is. */
+  | { readonly kind: 'opaque'; readonly node: JsonNode }
 
 /**
  * A Python value. Tagged JSON (Flask's cookie), typed JSON (the gateway's own data) and stored records (pickle, msgpack, JSON)
@@ -32,6 +32,6 @@ export function isList<Value>(value: Value): value is Extract<Value, readonly un
   return Array.isArray(value)
 }
 
-export function isDict(value: PyValue): value is ReadonlyMap<string, PyValue> {
+export function isDict<Value>(value: Value): value is Extract<Value, ReadonlyMap<string, unknown>> {
   return value instanceof Map
 }
