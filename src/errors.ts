@@ -23,6 +23,13 @@ export interface ConfigProblem {
   readonly path: string
   /** What is wrong and what to do. */
   readonly message: string
+  /** Where it was written: `sessiongate.yaml:12`, or the flag. */
+  readonly at?: string
+}
+
+/** `routes.0.session: what is wrong (sessiongate.yaml:12)`. */
+export function problemText({ path, message, at }: ConfigProblem): string {
+  return `${path ? `${path}: ` : ''}${message}${at ? ` (${at})` : ''}`
 }
 
 /** The configuration cannot be used. Carries every problem, not the first. */
@@ -32,7 +39,7 @@ export class ConfigInvalidError extends GatewayError {
   readonly status = 500
 
   constructor(readonly problems: readonly ConfigProblem[], readonly file?: string) {
-    super(`invalid configuration${file ? ` in ${file}` : ''}:\n${problems.map((p) => `  ${p.path || '(root)'}: ${p.message}`).join('\n')}`)
+    super(`invalid configuration${file ? ` in ${file}` : ''}:\n${problems.map((p) => `  ${problemText(p)}`).join('\n')}`)
   }
 }
 
@@ -75,6 +82,16 @@ export class OriginRefusedError extends ClientError {
 
   constructor() {
     super('this origin may not open a WebSocket here')
+  }
+}
+
+/** The request has passed through this gateway too often (RFC 5842 section 7.2). */
+export class LoopDetectedError extends ClientError {
+  readonly code = 'ERR_LOOP_DETECTED'
+  readonly status = 508
+
+  constructor() {
+    super('the request is going round in circles: an upstream points back at this gateway')
   }
 }
 

@@ -1,0 +1,26 @@
+import ipaddr from 'ipaddr.js'
+
+/** Whether an address lies in one of the configured networks. */
+export type IsTrusted = (address: string) => boolean
+
+/** From addresses (`10.1.2.3`) and networks (`10.0.0.0/8`, `fd00::/8`). Throws on anything else. `unix` trusts unix sockets. */
+export function createTrust(networks: readonly string[]): IsTrusted {
+  const trustsUnix = networks.includes('unix')
+  const ranges = networks.filter((network) => network !== 'unix').map((network) => {
+    if (network.includes('/')) return ipaddr.parseCIDR(network)
+    const address = ipaddr.parse(network)
+    return [address, address.kind() === 'ipv4' ? 32 : 128] as const
+  })
+  if (ranges.length === 0) return (address) => address === '' && trustsUnix
+  return (text) => {
+    if (text === '') return trustsUnix
+    if (!ipaddr.isValid(text)) return false
+    const address = ipaddr.process(text)
+    return ranges.some(([range, bits]) => address.kind() === range.kind() && (address.match as (range: unknown, bits: number) => boolean)(range, bits))
+  }
+}
+
+/** `::ffff:127.0.0.1` -> `127.0.0.1`; everything else as it is. */
+export function plainAddress(address: string): string {
+  return address.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address
+}

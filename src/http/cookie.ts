@@ -1,0 +1,73 @@
+import type { EpochMs } from '../session/session.ts'
+
+/** The attributes of our cookie, the same when it is set and when it is deleted. */
+export interface CookieAttributes {
+  readonly name: string
+  readonly domain: string | undefined
+  readonly path: string
+  readonly secure: boolean
+  readonly httpOnly: boolean
+  readonly sameSite: 'strict' | 'lax' | 'none' | 'omit'
+  readonly partitioned: boolean
+}
+
+/** What a request's Cookie lines hold of ours, and what is left for the upstream. */
+export interface SplitCookies {
+  /** Every value under our name, in order: several when the browser holds several, or an attacker sends them. */
+  readonly candidates: readonly string[]
+  /** The Cookie lines without ours, every other byte as it was; lines that held nothing else are gone. */
+  readonly rest: readonly string[]
+}
+
+const NOTHING: SplitCookies = { candidates: [], rest: [] }
+
+/** Finds and removes our cookie byte-exactly (RFC 6265 section 4.2; several lines tolerated as in 6265bis section 4.2.1). */
+export function splitCookies(lines: readonly string[], name: string): SplitCookies {
+  if (lines.length === 0) return NOTHING
+  const candidates: string[] = []
+  const rest: string[] = []
+  for (const line of lines) {
+    if (!line.includes(name)) {
+      rest.push(line)
+      continue
+    }
+    const left = line.split(';').filter((pair) => {
+      const value = valueOf(pair, name)
+      if (value !== undefined) candidates.push(value)
+      return value === undefined
+    })
+    const joined = left.join(';').replace(/^[ \t]+/, '')
+    if (joined.trim() !== '') rest.push(joined)
+  }
+  return { candidates, rest }
+}
+
+function valueOf(pair: string, name: string): string | undefined {
+  const trimmed = pair.trim()
+  if (trimmed === name) return ''
+  return trimmed.startsWith(name) && trimmed.slice(name.length).trimStart().startsWith('=')
+    ? trimmed.slice(trimmed.indexOf('=', name.length) + 1).trim()
+    : undefined
+}
+
+const MAX_AGE_SECONDS = 400 * 86_400
+
+/** The Set-Cookie line for a value; with `until` it outlives the browser, for at most 400 days (RFC 6265bis section 5.5). */
+export function setCookieLine(cookie: CookieAttributes, value: string, until: EpochMs | undefined, now: EpochMs): string {
+  if (until === undefined) return `${cookie.name}=${value}${attributesOf(cookie)}`
+  const maxAge = Math.max(0, Math.min(MAX_AGE_SECONDS, Math.ceil((until - now) / 1_000)))
+  const expires = new Date(now + maxAge * 1_000).toUTCString()
+  return `${cookie.name}=${value}; Expires=${expires}; Max-Age=${maxAge}${attributesOf(cookie)}`
+}
+
+/** The Set-Cookie line that deletes the cookie: same name, domain, path and flags, or browsers keep it. */
+export function clearCookieLine(cookie: CookieAttributes): string {
+  return `${cookie.name}=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0${attributesOf(cookie)}`
+}
+
+const SAME_SITE = { strict: '; SameSite=Strict', lax: '; SameSite=Lax', none: '; SameSite=None', omit: '' } as const
+
+function attributesOf({ domain, path, secure, httpOnly, sameSite, partitioned }: CookieAttributes): string {
+  return `${domain === undefined ? '' : `; Domain=${domain}`}; Path=${path}${secure ? '; Secure' : ''}${httpOnly ? '; HttpOnly' : ''}`
+    + `${SAME_SITE[sameSite]}${partitioned ? '; Partitioned' : ''}`
+}

@@ -1,0 +1,86 @@
+import type { MutationFields } from '../session/mutation.ts'
+import { canonicalName, isHopByHop, listOf, memoizeByName, type OwnNames, type RawHeaders } from './field-names.ts'
+
+/** An upstream's response head, taken apart: what may go on to the client, and what was meant for us. */
+export interface ResponseHeaders {
+  /** End-to-end fields in order; Vary and Cache-Control follow apart, since a session changes them. */
+  readonly fields: string[]
+  readonly vary: readonly string[]
+  readonly cacheControl: readonly string[]
+  readonly mutation: MutationFields & { readonly signed: readonly string[] }
+  /** Set-Cookie lines under our own cookie's name, left out of `fields`. */
+  readonly foreignCookies: number
+}
+
+export type ReadResponseHeaders = (raw: RawHeaders) => ResponseHeaders
+
+type Kind = 'plain' | 'drop' | 'connection' | 'set-cookie' | 'vary' | 'cache-control' | 'patch' | 'control' | 'mutation'
+
+function kindOf(name: string, own: OwnNames): Kind {
+  const lower = name.toLowerCase()
+  const canonical = canonicalName(name)
+  if (own.owns(canonical)) {
+    // Exact spelling only: an alias is dropped like any other name of ours, never obeyed.
+    if (lower === own.patch) return 'patch'
+    if (lower === own.control) return 'control'
+    return lower === own.mutation ? 'mutation' : 'drop'
+  }
+  if (lower === 'connection' || lower === 'set-cookie' || lower === 'vary' || lower === 'cache-control') return lower
+  return isHopByHop(lower) ? 'drop' : 'plain'
+}
+
+/** `cookieName` is compared without case: browsers match the `__Host-` prefix that way (RFC 6265bis section 4.1.3). */
+export function createResponseHeadersReader(own: OwnNames, cookieName: string): ReadResponseHeaders {
+  const classify = memoizeByName((name) => kindOf(name, own))
+  const ownCookie = cookieName.toLowerCase()
+
+  return (raw) => {
+    const fields: string[] = []
+    const vary: string[] = []
+    const cacheControl: string[] = []
+    const patch: string[] = []
+    const control: string[] = []
+    const signed: string[] = []
+    let foreignCookies = 0
+    let named: string[] | undefined
+
+    for (let i = 0; i < raw.length; i += 2) {
+      const name = raw[i] as string
+      const value = raw[i + 1] as string
+      switch (classify(name)) {
+        case 'plain': fields.push(name, value); break
+        case 'drop': break
+        case 'set-cookie':
+          if (cookieNameOf(value).toLowerCase() === ownCookie) foreignCookies++
+          else fields.push(name, value)
+          break
+        case 'vary': vary.push(value); break
+        case 'cache-control': cacheControl.push(value); break
+        case 'connection': named = [...(named ?? []), ...listOf(value)]; break
+        case 'patch': patch.push(value); break
+        case 'control': control.push(value); break
+        case 'mutation': signed.push(value); break
+      }
+    }
+    return { fields: named ? withoutNamed(fields, named) : fields, vary, cacheControl, mutation: { patch, control, signed }, foreignCookies }
+  }
+}
+
+/** The name in a Set-Cookie line as a browser reads it (RFC 6265bis section 5.6): up to `=`, outer white space removed. */
+export function cookieNameOf(line: string): string {
+  const pair = line.slice(0, line.indexOf(';') < 0 ? line.length : line.indexOf(';'))
+  const equals = pair.indexOf('=')
+  // Without "=" the name is empty and the whole is the value; browsers then still send the bare text back.
+  return (equals < 0 ? pair : pair.slice(0, equals)).trim()
+}
+
+/** Content-Length is framing, which we own: naming it in Connection does not remove it (RFC 9110 section 7.6.1). */
+function withoutNamed(fields: RawHeaders, named: readonly string[]): string[] {
+  const removed = new Set(named.filter((name) => name !== 'content-length' && name !== 'set-cookie'))
+  const kept: string[] = []
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] as string
+    if (!removed.has(name.toLowerCase())) kept.push(name, fields[i + 1] as string)
+  }
+  return kept
+}
