@@ -115,7 +115,9 @@ export class SocketReader {
  * out, so each end on TCP is asked about once more.
  */
 export function endingOf(socket: Socket): Promise<Ending> {
-  const canAsk = socket.remoteAddress !== undefined && !('encrypted' in socket)
+  const isAskable = (): boolean => socket.remoteAddress !== undefined && !('encrypted' in socket)
+  let canAsk = isAskable()                           // now, because a socket that was reset no longer knows its peer
+  socket.once('connect', () => { canAsk = isAskable() })
   return new Promise((resolve) => {
     socket.once('end', () => {
       if (!canAsk || !socket.writable || socket.writableLength > 0) resolve('fin')
