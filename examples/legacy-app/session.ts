@@ -24,8 +24,9 @@ export interface SessionChange {
  * by a known key (`secrets`, by key id), not HS256, not for this `audience`, expired, or with a critical header we do not know.
  */
 export function readSession(request: IncomingMessage, secrets: ReadonlyMap<string, string>, audience: string): SessionView | undefined {
-  const [head, body, signature, ...rest] = String(request.headers['x-session-assertion'] ?? '').split('.')
-  if (!head || !body || !signature || rest.length > 0) return undefined
+  const match = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/.exec(String(request.headers['x-session-assertion']))
+  const [, head = '', body = '', signature = ''] = match ?? []
+  if (!match) return undefined
 
   const header = parseSegment(head)
   const secret = typeof header?.kid === 'string' ? secrets.get(header.kid) : undefined
@@ -57,7 +58,7 @@ function parseSegment(segment: string): Record<string, unknown> | undefined {
   }
 }
 
-/** Compares text, not decoded bytes, so that padding and other spellings of one signature are refused as well. */
+/** Compares text, not decoded bytes, so that other spellings of one signature are refused as well. */
 function sameText(given: string, expected: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(expected)]
   return a.length === b.length && timingSafeEqual(a, b)

@@ -1,0 +1,3 @@
+module sessiongate
+
+go 1.22
