@@ -129,7 +129,7 @@ describe('what the upstream answers', () => {
   })
 
   test('pours no faster than the client reads', async () => {
-    const total = 64 * 1024 * 1024
+    const total = 32 * 1024 * 1024
     await using upstream = await startRawUpstream([rawResponse({ headers: [['Content-Length', String(total)]] }), step.pour(total)])
     await using client = await connectRaw(upstream.url, { keep: false })
     client.pause()

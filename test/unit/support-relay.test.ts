@@ -146,7 +146,7 @@ describe('a relay', () => {
   })
 
   test('never holds more than its bound for a client that does not read', async () => {
-    const total = 64 * 1024 * 1024
+    const total = 32 * 1024 * 1024
     await using world = await startWorld()
     world.upstream.respond([rawResponse({ headers: [['Content-Length', String(total)]] }), step.pour(total)])
     world.relay.set({ hold: true }, 'down')
