@@ -23,6 +23,6 @@ export function isLoopback(address: Address): boolean {
 export const listenAddress = z.string().transform((text, context): Address => {
   const address = parseAddress(text)
   if (address) return address
-  context.addIssue({ code: 'custom', message: `expected "host:port", "[v6]:port" or "unix:/path", not "${text}"` })
+  context.addIssue({ code: 'custom', message: 'expected "host:port", "[v6]:port" or "unix:/path"' })
   return z.NEVER
 })

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { dataPath } from './session-schema.ts'
-import { duration, size } from './units.ts'
+import { duration, positiveDuration, size } from './units.ts'
 
 const mutationKind = z.enum(['patch', 'rotate', 'destroy', 'lifetime'])
 
@@ -18,21 +18,24 @@ export const route = z
     mutations: z.strictObject({
       allow: z.array(mutationKind).prefault(['patch', 'rotate', 'destroy', 'lifetime']).describe('What this upstream may do to the session'),
       signed: z.boolean().prefault(false).describe('Accept only X-Session-Mutation, signed by one of the upstream\'s mutationKeys'),
-    }).prefault({}),
+    }).prefault({}).describe('How this upstream may change the session'),
     touch: z.enum(['always', 'threshold', 'never']).prefault('threshold').describe('Whether a request here counts as use; never suits polling'),
     onStoreError: z.enum(['fail', 'anonymous']).prefault('fail').describe('fail: 503; anonymous: go on without a session, change nothing'),
     onCommitFailure: z.enum(['fail', 'forward']).prefault('fail').describe('fail: 503 instead of the answer; forward: the answer without its change, counted'),
     persistOn: z.enum(['always', 'non-5xx']).prefault('always').describe('On which answers a change counts'),
     cache: z.enum(['private', 'upstream']).prefault('private').describe('private: shared caches may not keep answers made for a session; upstream: leave Cache-Control alone'),
     timeouts: z.strictObject({
-      connect: duration.optional(), firstByte: duration.optional(), idle: duration.optional(), total: duration.optional(),
+      connect: positiveDuration.optional().describe('To have a connection'),
+      firstByte: positiveDuration.optional().describe('From the request sent to the response head'),
+      idle: duration.optional().describe('Between two pieces of the response body; 0ms: no limit'),
+      total: duration.optional().describe('For the whole exchange; 0ms: no limit'),
     }).prefault({}).describe('Instead of the upstream\'s'),
     maxBody: size.optional().describe('Instead of limits.maxBody'),
     websocket: z.strictObject({
       origins: z.array(z.string()).prefault(['same']).describe('Allowed Origin values; same: the Host asked for; "*": any'),
       idle: duration.prefault('1h').describe('Closed after this long without a byte'),
-      maxAge: duration.prefault('24h'),
-    }).prefault({}),
+      maxAge: duration.prefault('24h').describe('Closed at this age'),
+    }).prefault({}).describe('Upgraded connections'),
   })
   .refine((value) => value.loginUrl === undefined || value.session === 'require', { path: ['loginUrl'], error: 'only has a meaning with session: require' })
 export type RouteConfig = z.output<typeof route>

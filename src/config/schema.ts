@@ -2,15 +2,15 @@ import { z } from 'zod'
 import { listenAddress } from './address.ts'
 import { keyRings } from './keys-schema.ts'
 import { route } from './route-schema.ts'
-import { session } from './session-schema.ts'
+import { session, type SessionConfig } from './session-schema.ts'
 import { store } from './store-schema.ts'
 import { duration, size } from './units.ts'
 import { upstream } from './upstream-schema.ts'
 
 const tls = z.strictObject({
-  certFile: z.string().min(1).describe('PEM, leaf first'),
-  keyFile: z.string().min(1),
-  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).prefault('TLSv1.2'),
+  certFile: z.string().min(1).describe('Certificate in PEM, the leaf first'),
+  keyFile: z.string().min(1).describe('PEM, without a passphrase'),
+  minVersion: z.enum(['TLSv1.2', 'TLSv1.3']).prefault('TLSv1.2').describe('Older clients are refused'),
 })
 
 const limits = z.strictObject({
@@ -39,25 +39,27 @@ export const configShape = z.strictObject({
   headerPrefix: z.string().regex(/^[A-Za-z][A-Za-z0-9-]*-$/, 'expected letters, digits and "-", ending in "-"').prefault('X-Session-').describe('The gateway owns every header under it'),
   issuer: z.string().min(1).max(200).prefault('sessiongate').describe('The `iss` of assertions'),
   via: z.string().regex(/^[A-Za-z0-9._-]+$/).prefault('sessiongate').describe('Our pseudonym in Via'),
-  keys: keyRings,
+  keys: keyRings.describe('Secrets and private keys; "sessiongate init" makes a first set'),
   assertion: z.strictObject({
-    lifetime: duration.prefault('60s').describe('exp - iat; a signed value is reused for half of it'),
-  }).prefault({}),
-  session: session.prefault({}),
-  store: store.prefault({ kind: 'file' }),
-  limits: limits.prefault({}),
-  upstreams: named(upstream).refine((value) => Object.keys(value).length > 0, 'at least one upstream'),
-  routes: z.array(route).min(1, 'at least one route'),
+    lifetime: duration.refine((ms) => ms >= 2_000, 'must be at least 2s: exp and iat are whole seconds').prefault('60s').describe('exp - iat; a signed value is reused for half of it'),
+  }).prefault({}).describe('The signed session header'),
+  session: session.prefault({}).describe('The session and its cookie'),
+  store: store.prefault({ kind: 'file' }).describe('Where sessions are kept'),
+  limits: limits.prefault({}).describe('What a client may cost'),
+  upstreams: named(upstream).refine((value) => Object.keys(value).length > 0, 'at least one upstream is needed').describe('The apps, by name; the name is the `aud` of their assertions'),
+  routes: z.array(route).min(1, 'at least one route is needed').describe('Which request goes to which upstream, and with which session'),
   log: z.strictObject({
-    level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).prefault('info'),
+    level: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).prefault('info').describe('Less than this is not logged'),
     format: z.enum(['auto', 'json', 'pretty']).prefault('auto').describe('auto: pretty on a terminal'),
     requests: z.boolean().prefault(true).describe('One line per request'),
-  }).prefault({}),
+  }).prefault({}).describe('To standard output'),
   shutdown: z.strictObject({
     drain: duration.prefault('30s').describe('What is in flight may take this long after SIGTERM'),
-  }).prefault({}),
+  }).prefault({}).describe('How a stop goes'),
 })
 
 export type ConfigInput = z.input<typeof configShape>
-/** The configuration after validation: durations in ms, sizes in bytes, every default filled in. */
-export type Config = z.output<typeof configShape>
+/** What the schema gives: durations in ms, sizes in bytes, every default filled in that depends on nothing else. */
+export type ParsedConfig = z.output<typeof configShape>
+/** The configuration after loading: as parsed, with the defaults that depend on other keys decided too. */
+export type Config = Omit<ParsedConfig, 'session'> & { readonly session: SessionConfig }

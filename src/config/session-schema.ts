@@ -5,22 +5,22 @@ import { duration, size } from './units.ts'
 export const dataPath = z.string().regex(/^(\*|[^.*\s]+(\.[^.*\s]+)*(\.\*)?)$/, 'expected a path such as "user.id", "cart.*" or "*"')
 const pathWithoutStar = z.string().regex(/^[^.*\s]+(\.[^.*\s]+)*$/, 'expected a path such as "user.id"')
 
-const cookie = z.strictObject({
+const cookieShape = z.strictObject({
   name: z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}$/, 'expected a cookie name (RFC 6265 token)').optional()
-    .describe('Default __Host-session; on a plain-HTTP loopback listener, session'),
+    .describe('Default __Host-session (__Secure-session with a domain or another path); session where `secure` is false'),
   domain: z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, 'expected a host name without a leading dot').optional()
-    .describe('Leave out unless sub-domains share the session'),
+    .describe('Leave it out, unless sub-domains share the session'),
   path: z.string().regex(/^\/[\x21-\x3a\x3c-\x7e]*$/, 'expected a path that starts with / and has no ; or space').prefault('/')
     .describe('The public mount, as the browser sees it'),
-  secure: z.boolean().optional().describe('Default true; on a plain-HTTP loopback listener, false'),
-  httpOnly: z.boolean().prefault(true),
-  sameSite: z.enum(['strict', 'lax', 'none', 'omit']).prefault('lax').describe('omit leaves the attribute out'),
+  secure: z.boolean().optional().describe('Only over HTTPS. Default true; on a plain-HTTP loopback listener without trustedProxies, false'),
+  httpOnly: z.boolean().prefault(true).describe('Scripts in the page cannot read it'),
+  sameSite: z.enum(['strict', 'lax', 'none', 'omit']).prefault('lax').describe('Whether other sites\' requests carry it; omit leaves the attribute out'),
   partitioned: z.boolean().prefault(false).describe('CHIPS; needs secure'),
 })
 
 export const session = z
   .strictObject({
-    cookie: cookie.prefault({}).describe('The one cookie the browser holds'),
+    cookie: cookieShape.prefault({}).describe('The one cookie the browser holds'),
     idle: duration.prefault('30m').describe('The session ends this long after its last use'),
     absolute: duration.prefault('24h').describe('The session ends this long after it began, used or not'),
     permanent: z.boolean().prefault(false).describe('The cookie outlives the browser'),
@@ -32,11 +32,13 @@ export const session = z
     subject: pathWithoutStar.optional().describe('Path of the value that says who the user is'),
     rotateOn: z.array(pathWithoutStar).prefault([]).describe('A patch that changes one of these paths gets a new session id (login)'),
     maxPerSubject: z.int().min(1).optional().describe('Sessions a subject may have at once'),
-    onMaxPerSubject: z.enum(['reject', 'evict-oldest']).prefault('evict-oldest'),
+    onMaxPerSubject: z.enum(['reject', 'evict-oldest']).prefault('evict-oldest').describe('What a login over maxPerSubject does: it is refused, or the oldest session ends'),
   })
   .refine((value) => value.idle > 0, { path: ['idle'], error: 'must be more than zero' })
   .refine((value) => value.idle <= value.absolute, { path: ['idle'], error: 'must not exceed session.absolute' })
   .refine((value) => !value.cookie.partitioned || value.cookie.secure !== false, { path: ['cookie', 'partitioned'], error: 'needs secure: true' })
   .refine((value) => value.cookie.sameSite !== 'none' || value.cookie.secure !== false, { path: ['cookie', 'sameSite'], error: '"none" needs secure: true' })
 
-export type SessionConfig = z.output<typeof session>
+/** The cookie after loading: `name` and `secure` are always decided (src/config/resolve-defaults.ts). */
+export type CookieConfig = Omit<z.output<typeof cookieShape>, 'name' | 'secure'> & { readonly name: string; readonly secure: boolean }
+export type SessionConfig = Omit<z.output<typeof session>, 'cookie'> & { readonly cookie: CookieConfig }

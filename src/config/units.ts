@@ -14,6 +14,9 @@ export const duration = z
   .regex(/^\d{1,9}(ms|s|m|h|d)$/, 'expected a number and a unit, such as "30m" (ms, s, m, h, d)')
   .transform((text) => quantity(text, MS_PER))
 
+/** A duration for what cannot be switched off. */
+export const positiveDuration = duration.refine((ms) => ms > 0, 'must be more than zero')
+
 /** A size such as `512B`, `16KB`, `10MB`; becomes bytes (1 KB = 1024 bytes). */
 export const size = z
   .string({ error: 'expected a size with a unit, such as "16KB" (B, KB, MB, GB)' })
