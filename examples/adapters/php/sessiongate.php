@@ -6,9 +6,9 @@
  *   SESSIONGATE_SECRETS  = {"a1": "the secret"}           ; environment: key id -> secret, as in the gateway's keys.assertion
  *   SESSIONGATE_AUDIENCE = app                            ; environment: this upstream's name there
  *
- * session_start(), session_regenerate_id(), session_destroy(), session_unset() and session_set_cookie_params(['lifetime' => ...])
- * keep their meaning, but the data lives in the gateway: it arrives in X-Session-Assertion, and what differs when the head is
- * sent leaves in X-Session-Patch. No PHPSESSID, no session files, no lock. Output is held back up to 1 MiB so that pages may
+ * session_start(), session_regenerate_id(), session_destroy(), session_unset() and the setting session.cookie_lifetime keep
+ * their meaning (session_set_cookie_params() has none without PHP's own cookie), but the data lives in the gateway: it arrives in
+ * X-Session-Assertion, and what differs when the head is sent leaves in X-Session-Patch. No PHPSESSID, no files, no lock. Output is held back up to 1 MiB so that pages may
  * change the session after they began to print; a change after that is logged and lost.
  *
  * $_SESSION holds what JSON can carry: scalars, null and arrays. An object in it is an error, never silently dropped. Needs
@@ -155,6 +155,7 @@ final class Handler implements \SessionHandlerInterface, \SessionIdInterface
     private bool $opened = false;
     private bool $cleared = false;
     private bool $rotated = false;
+    private bool $lasting = false;
     private ?array $after = null;
 
     public function __construct(private readonly object $claims)
@@ -183,6 +184,7 @@ final class Handler implements \SessionHandlerInterface, \SessionIdInterface
 
     public function write(string $id, string $data): bool
     {
+        $this->lasting = (int) ini_get('session.cookie_lifetime') > 0;
         $this->after = $data === '' ? [] : (array) unserialize($data, ['allowed_classes' => false]);
         array_walk_recursive($this->after, static function (mixed $value): void {
             if (is_object($value)) {
@@ -220,12 +222,11 @@ final class Handler implements \SessionHandlerInterface, \SessionIdInterface
         $regenerated = $this->cleared && $this->rotated && $this->after !== [];
         [$patch, $control] = difference($before, $this->after, $this->cleared && !$regenerated);
         if ($control !== ['destroy'] && ((array) $before !== [] || $this->after !== [])) {
-            $permanent = session_get_cookie_params()['lifetime'] > 0;
             if ($this->rotated) {
                 $control[] = 'rotate';
             }
-            if ($patch !== null && $permanent !== ($this->claims->permanent ?? false)) {
-                $control[] = $permanent ? 'permanent' : 'transient';
+            if ($this->lasting && !($this->claims->permanent ?? false)) {
+                $control[] = 'permanent';
             }
         }
         return [$patch, $control];

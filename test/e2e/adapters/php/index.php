@@ -1,0 +1,31 @@
+<?php
+// The adapters' common small app, in plain PHP: nothing here knows of sessiongate.
+$path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
+if ($path !== '/session') {
+    echo 'ok';  // before the session changes, as many an old page does
+}
+if (!@session_start($path === '/remember' ? ['cookie_lifetime' => 1200] : [])) {
+    http_response_code(403);
+    exit('no session');
+}
+switch ($path) {
+    case '/session':
+        echo json_encode((object) $_SESSION);
+        break;
+    case '/set':
+        $_SESSION[$_GET['name']] = json_decode($_GET['value'], true);
+        break;
+    case '/drop':
+        unset($_SESSION[$_GET['name']]);
+        break;
+    case '/visit':
+        $_SESSION['user']['visits']++;
+        break;
+    case '/login':
+        session_regenerate_id(true);
+        $_SESSION['user'] = ['id' => $_GET['user'], 'visits' => 0];
+        break;
+    case '/logout':
+        session_destroy();
+        break;
+}
