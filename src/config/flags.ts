@@ -1,8 +1,9 @@
 import { resolve } from 'node:path'
 import type { ConfigProblem } from '../errors.ts'
 import { nearestName } from './nearest-name.ts'
-import { isBooleanSchema, isListSchema, isScalarSchema, schemasAt, typedText, walkSchema } from './schema-walk.ts'
+import { accepts, isListSchema, isScalarSchema, type Schema, schemasAt, typedText, walkSchema } from './schema-walk.ts'
 import { configShape } from './schema.ts'
+import { SECRET_MEMBERS } from './secret-files.ts'
 import { isMembers, type Path, pathText, valueAt, withValue } from './tree.ts'
 
 /** `store.url` -> what was given for it: text, a list of texts (a repeated flag), or an already typed value. */
@@ -25,9 +26,15 @@ export function isFlagPath(name: string): boolean {
   return flagSchemas(name).some((schema) => isScalarSchema(schema) || isListOfScalars(schema))
 }
 
-/** Whether the flag is a switch: alone it means true, with `--no-` false. */
+/** Whether the flag is a switch: alone it means true. */
 export function isSwitch(name: string): boolean {
-  return flagSchemas(name).some(isBooleanSchema)
+  const schemas = flagSchemas(name)
+  return schemas.length > 0 && schemas.every((schema) => accepts(schema, false) && accepts(schema, true))
+}
+
+/** Whether `--no-name` makes sense: a switch, or something that can be turned off. */
+export function canBeOff(name: string): boolean {
+  return flagSchemas(name).some((schema) => accepts(schema, false))
 }
 
 /** Every flag, `NAME` and `N` standing for a name and a position. */
@@ -64,7 +71,7 @@ export function mergeFlags(tree: unknown, flags: Flags, workingDirectory: string
       continue
     }
     paths.add(pathText(path))
-    merged = withValue(merged, path, typedFlag(name, given, workingDirectory))
+    merged = withValue(withoutTwin(merged, path), path, typedFlag(name, given, workingDirectory))
   }
   return { tree: merged, problems, paths }
 }
@@ -76,6 +83,14 @@ function withStoreKind(tree: unknown, flags: Flags): unknown {
   const current = valueAt(tree, ['store', 'kind']) ?? 'file'
   const kind = flags['store.kind'] ?? (scheme === undefined ? undefined : KIND_OF_SCHEME[scheme])
   return kind === undefined || kind === current ? tree : withValue(tree, ['store'], { kind })
+}
+
+/** A flag for `secret` replaces the file's `secretFile`, and the reverse. */
+function withoutTwin(tree: unknown, path: Path): unknown {
+  const name = String(path.at(-1))
+  const secret = name.replace(/File$/, '')
+  if (!SECRET_MEMBERS.includes(secret)) return tree
+  return withValue(tree, [...path.slice(0, -1), name === secret ? `${secret}File` : secret], undefined)
 }
 
 function pathOf(name: string): Path {
@@ -109,10 +124,10 @@ export function isFilePath(path: string, value: string): boolean {
   return /File$/.test(path)
 }
 
-function flagSchemas(name: string): ReturnType<typeof schemasAt> {
+function flagSchemas(name: string): Schema[] {
   return /^[A-Za-z0-9_.-]+$/.test(name) ? schemasAt(configShape, pathOf(name)) : []
 }
 
-function isListOfScalars(schema: Parameters<typeof isListSchema>[0]): boolean {
+function isListOfScalars(schema: Schema): boolean {
   return isListSchema(schema) && schemasAt(schema, [0]).every(isScalarSchema)
 }

@@ -45,13 +45,14 @@ const hs256Shape = z.strictObject({
 const asymmetric = z.enum(['EdDSA', 'ES256'])
 const algExpected = { error: 'expected alg: HS256, EdDSA or ES256' }
 
-export type HmacKey = CookieKey & { readonly alg: 'HS256' }
+export type HmacKey = CookieKey & { readonly alg: 'HS256'; readonly privateKey?: undefined; readonly publicKey?: undefined }
 export interface PrivateKey {
   readonly id: string
   readonly alg: 'EdDSA' | 'ES256'
   /** PEM, checked to fit `alg`. */
   readonly privateKey: string
   readonly privateKeyFile?: string | undefined
+  readonly secret?: undefined
 }
 export type AssertionKey = HmacKey | PrivateKey
 
@@ -73,6 +74,7 @@ export interface PublicKey {
   /** PEM, checked to fit `alg`. */
   readonly publicKey: string
   readonly publicKeyFile?: string | undefined
+  readonly secret?: undefined
 }
 /** What verifies an upstream's signed mutations. */
 export type MutationKey = HmacKey | PublicKey

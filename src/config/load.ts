@@ -13,11 +13,15 @@ import { readSecretFiles, reasonOf } from './secret-files.ts'
 import { isMembers, mapTree, pathText, valueAt, withValue } from './tree.ts'
 import { parseYaml, type YamlSource } from './yaml-source.ts'
 
+export type { Config } from './schema.ts'
+
 /** Where a configuration comes from. Flags win over the file (or the text in its place), the file over the defaults. */
 export interface ConfigSource {
   readonly file?: string | undefined
   /** The YAML itself, instead of reading `file`; `file` then only names it in messages. */
   readonly text?: string | undefined
+  /** The tree itself, instead of YAML. */
+  readonly tree?: unknown
   /** `store.url` -> value; see flags.ts. */
   readonly flags?: Flags | undefined
   /** For `${NAME}`; default: the process's. */
@@ -94,7 +98,8 @@ function withoutEmpty(tree: unknown): unknown {
   return result
 }
 
-async function readSource({ file, text }: ConfigSource): Promise<YamlSource> {
+async function readSource({ file, text, tree }: ConfigSource): Promise<YamlSource> {
+  if (tree !== undefined) return { tree, problems: [], lineOf: () => undefined }
   if (text !== undefined) return parseYaml(text)
   if (file === undefined) return parseYaml('')
   try {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { type Path, valueAt } from './tree.ts'
 
-type Schema = z.core.$ZodType
+export type Schema = z.core.$ZodType
 type Def = z.core.$ZodTypes['_zod']['def']
 
 function defOf(schema: Schema): Def {
@@ -16,7 +16,7 @@ export function coreOf(schema: Schema): Schema {
 }
 
 export function isOptional(schema: Schema): boolean {
-  return z.safeParse(schema, undefined).success
+  return accepts(schema, undefined)
 }
 
 /**
@@ -43,7 +43,7 @@ function childrenOf(branch: Schema, step: string | number): Schema[] {
   const def = defOf(branch)
   if (def.type === 'object') return Object.hasOwn(def.shape, step) ? [def.shape[step] as Schema] : []
   if (def.type === 'array') return /^\d+$/.test(String(step)) ? [def.element] : []
-  if (def.type === 'record') return z.safeParse(def.keyType, String(step)).success ? [def.valueType] : []
+  if (def.type === 'record') return accepts(def.keyType, String(step)) ? [def.valueType] : []
   return []
 }
 
@@ -56,7 +56,7 @@ export function branchesOf(schema: Schema, tree?: unknown): Schema[] {
   const discriminator = 'discriminator' in def ? String(def.discriminator) : undefined
   const chosen = discriminator === undefined ? undefined : valueAt(tree, [discriminator])
   if (discriminator === undefined || chosen === undefined) return branches
-  const fitting = branches.filter((branch) => childrenOf(branch, discriminator).some((child) => z.safeParse(child, chosen).success))
+  const fitting = branches.filter((branch) => childrenOf(branch, discriminator).some((child) => accepts(child, chosen)))
   return fitting.length > 0 ? fitting : branches
 }
 
@@ -83,11 +83,8 @@ export function isScalarSchema(schema: Schema): boolean {
   return branchesOf(schema).some((branch) => !['object', 'array', 'record'].includes(defOf(branch).type))
 }
 
-export function isBooleanSchema(schema: Schema): boolean {
-  return branchesOf(schema).some((branch) => {
-    const def = defOf(branch)
-    return def.type === 'boolean' || (def.type === 'literal' && def.values.includes(false))
-  })
+export function accepts(schema: Schema, value: unknown): boolean {
+  return z.safeParse(schema, value).success
 }
 
 const SAMPLES: readonly unknown[] = [
@@ -97,7 +94,7 @@ const SAMPLES: readonly unknown[] = [
 
 /** Some value the schema accepts, to judge the rest of a file whose own value here is wrong; undefined when none is found. */
 export function standInFor(schema: Schema): unknown {
-  const fits = (value: unknown): boolean => z.safeParse(schema, value).success
+  const fits = (value: unknown): boolean => accepts(schema, value)
   for (const branch of branchesOf(schema)) {
     const candidate = standInOf(branch)
     if (fits(candidate)) return candidate
@@ -110,7 +107,7 @@ function standInOf(branch: Schema): unknown {
   if (def.type === 'array') return [standInFor(def.element)]
   if (def.type === 'record') return { sample: standInFor(def.valueType) }
   if (def.type === 'literal') return def.values[0]
-  if (def.type !== 'object') return SAMPLES.find((value) => z.safeParse(branch, value).success)
+  if (def.type !== 'object') return SAMPLES.find((value) => accepts(branch, value))
   // A key that is optional by itself can be needed by its map: "give `secret` or `secretFile`".
   const members = Object.entries(def.shape)
     .filter(([name, child]) => !isOptional(child) || name === 'secret')
@@ -122,5 +119,5 @@ function standInOf(branch: Schema): unknown {
 export function typedText(text: string, schemas: readonly Schema[]): unknown {
   const typed: unknown = text === 'true' ? true : text === 'false' ? false : /^-?\d{1,15}(\.\d{1,15})?$/.test(text) ? Number(text) : undefined
   if (typed === undefined) return text
-  return schemas.some((schema) => z.safeParse(schema, typed).success || z.safeParse(schema, [typed]).success) ? typed : text
+  return schemas.some((schema) => accepts(schema, typed) || accepts(schema, [typed])) ? typed : text
 }

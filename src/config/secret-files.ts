@@ -4,7 +4,8 @@ import { resolve } from 'node:path'
 import type { ConfigProblem } from '../errors.ts'
 import { isMembers, type Path, pathText, valueAt, withValue } from './tree.ts'
 
-const SECRET_MEMBERS: readonly string[] = ['secret', 'privateKey', 'publicKey', 'password']
+/** Members that hold a secret and have a `...File` form. */
+export const SECRET_MEMBERS: readonly string[] = ['secret', 'privateKey', 'publicKey', 'password']
 const MAX_SECRET_BYTES = 65_536
 
 export interface SecretsRead {

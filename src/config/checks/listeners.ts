@@ -36,13 +36,14 @@ function checkAdmin({ admin, keys }: Config, judge: Judge): void {
 function checkTrustedProxies({ trustedProxies }: Config, judge: Judge): void {
   trustedProxies.forEach((text, index) => {
     const path = `trustedProxies.${index}`
-    if (!isNetwork(text)) judge.problem(path, 'expected an IP address or a network, such as 10.0.0.5, 10.0.0.0/8 or fd00::/8')
+    if (!isNetwork(text)) judge.problem(path, 'expected an IP address or a network, such as 10.0.0.5, 10.0.0.0/8 or fd00::/8, or unix for unix sockets')
     else if (/\/0$/.test(text)) judge.warn(path, 'trusts everyone: any client can then claim any address and protocol')
   })
 }
 
-/** `10.0.0.5`, `10.0.0.0/8`, `fd00::/8`. */
+/** `10.0.0.5`, `10.0.0.0/8`, `fd00::/8`, and `unix` for whoever can open our unix socket. */
 export function isNetwork(text: string): boolean {
+  if (text === 'unix') return true
   const [, address = '', bits] = /^([0-9A-Fa-f:.]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
   const version = isIP(address)
   return version !== 0 && (bits === undefined || Number(bits) <= (version === 4 ? 32 : 128))
