@@ -50,7 +50,7 @@ describe.each(toolchains)('the $name adapter in its framework', (toolchain) => {
 
   test.for(steps)('$title', async ({ data, path, patch, control = [], may, needs = '' }, { skip }) => {
     skip(reason !== undefined, reason)
-    skip(toolchain.lacks?.includes(needs), `${toolchain.name} has no words for this`)
+    skip(toolchain.lacks?.includes(needs) ?? false, `${toolchain.name} has no words for this`)
     const answer = await fetch(`http://127.0.0.1:${app.port}${path}`, { method: 'POST', headers: { 'x-session-assertion': assertionOf(data) } })
 
     expect(answer.status, app.log()).toBe(200)
