@@ -1,5 +1,6 @@
 import { buildConnector, Pool, type Dispatcher } from 'undici'
 import { createTargetHealth, type TargetHealth } from './target-health.ts'
+import { keepResetsVisible } from './visible-resets.ts'
 
 /** One server of an app. */
 export interface TargetOptions {
@@ -82,19 +83,11 @@ function openTarget(target: TargetOptions, options: UpstreamOptions): Target {
     maxHeaderSize: options.maxResponseHeaderBytes,
     connect: (connectOptions, callback) => {
       connect(connectOptions, (...result) => {
-        result[1]?.prependListener('error', renameReset)
+        if (result[1]) keepResetsVisible(result[1])
         callback(...result)
       })
     },
   })
   const health = createTargetHealth(dispatcher, options.health, (isHealthy) => options.onHealthChange(target.text, isHealthy))
   return { ...target, dispatcher, health }
-}
-
-/**
- * undici takes a close-delimited body that ends in ECONNRESET for complete. It tells by the code; under another code the same
- * error fails the exchange, and a truncated response stays visibly truncated (RFC 9112 section 8).
- */
-function renameReset(error: NodeJS.ErrnoException): void {
-  if (error.code === 'ECONNRESET') error.code = 'ERR_UPSTREAM_RESET'
 }

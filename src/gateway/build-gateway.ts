@@ -1,0 +1,182 @@
+import { readFile } from 'node:fs/promises'
+import { hkdfSync } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config/schema.ts'
+import { SessionTooLargeError } from '../errors.ts'
+import { createTrust } from '../http/addresses.ts'
+import { ownNames } from '../http/field-names.ts'
+import { createRequestHeadersReader } from '../http/request-headers.ts'
+import { createResponseHeadersReader } from '../http/response-headers.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import { createDeadlines } from '../proxy/deadlines.ts'
+import { createUpstream, type Upstream } from '../proxy/upstream-pool.ts'
+import { createPlainCodec, createSealedCodec, type Codec, type RecordKey } from '../session/codec.ts'
+import { parsePath } from '../session/paths.ts'
+import { createSessions } from '../session/sessions.ts'
+import type { Session } from '../session/session.ts'
+import { assertionKeyOf, createAssertionSigner, jwksOf, type AssertionOptions } from '../signing/assertion.ts'
+import { createCookieSigner } from '../signing/cookie-signer.ts'
+import { createKeyRing } from '../signing/keyring.ts'
+import { verificationKeyOf } from '../signing/verify-jws.ts'
+import type { SessionStore } from '../stores/store.ts'
+import type { Gateway } from './gateway.ts'
+import { createRateLimiter } from './rate-limit.ts'
+import { createRouteTable, type Route } from './route.ts'
+
+export interface GatewayContext {
+  /** Open and answering; shared by generations with the same store configuration. */
+  readonly store: SessionStore
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+/** Room for requests without a total timeout: uploads, slow answers. A tombstone outlives them all. */
+const TOMBSTONE_SLACK_MS = 15 * 60_000
+
+/** Config -> one immutable generation. Rejects with ConfigInvalidError or a file system error; nothing is left open then. */
+export async function buildGateway(config: Config, { store, clock, log, metrics }: GatewayContext): Promise<Gateway> {
+  const assertionOptions: AssertionOptions = {
+    keys: createKeyRing(config.keys.assertion.map(({ id, alg, secret, privateKey }) => assertionKeyOf(id, alg, (alg === 'HS256' ? secret : privateKey) ?? ''))),
+    issuer: config.issuer,
+    lifetimeSeconds: Math.max(1, Math.round(config.assertion.lifetime / 1_000)),
+    subject: config.session.subject === undefined ? undefined : parsePath(config.session.subject),
+    clock,
+  }
+  const cookieKeys = createKeyRing(config.keys.cookie.map(({ id, secret }) => ({ id, secret: secret ?? '' })))
+  const cookieSigner = createCookieSigner(cookieKeys)
+  const upstreams = await openUpstreams(config, metrics, log)
+  const routes = config.routes.map((route) => routeOf(config, route, upstreams, assertionOptions))
+  const names = ownNames(config.headerPrefix)
+  const { cookie, idle, absolute, permanent, refreshEachRequest, touchInterval } = config.session
+  const deadlines = createDeadlines()
+
+  return {
+    routes: createRouteTable(routes),
+    upstreams: [...upstreams.values()],
+    sessions: createSessions({
+      store,
+      codec: codecOf(config),
+      cookies: cookieSigner,
+      handleSecret: cookieKeys.current.secret,
+      policy: { idleMs: idle, absoluteMs: absolute, permanent, refreshEachRequest, touchIntervalMs: touchInterval },
+      rotateOn: config.session.rotateOn.map(parsePath),
+      tombstoneMs: TOMBSTONE_SLACK_MS + Math.max(...routes.map(({ timeouts }) => timeouts.firstByteMs + timeouts.totalMs)),
+      clock,
+      events: {
+        conflict: metrics.conflict,
+        ambiguousCookies: metrics.ambiguousCookies,
+        touchFailed(error) {
+          metrics.touchFailed()
+          log.warn({ err: error instanceof Error ? error.message : 'unknown' }, 'an expiry could not be moved')
+        },
+      },
+    }),
+    store,
+    checkStorable: storableCheckOf(config.session.maxBytes, routes),
+    cookie: { ...cookie, domain: cookie.domain },
+    cookieSigner,
+    names,
+    issuer: config.issuer,
+    readRequestHeaders: createRequestHeadersReader(names),
+    readResponseHeaders: createResponseHeadersReader(names, cookie.name),
+    isTrusted: createTrust(config.trustedProxies),
+    via: config.via,
+    limits: {
+      maxHeaderCount: config.limits.maxHeaderCount,
+      maxTargetBytes: config.limits.maxTargetBytes,
+      bodyIdleMs: config.limits.bodyIdleTimeout,
+      responseIdleMs: config.limits.responseIdleTimeout,
+    },
+    rateLimiter: config.limits.requestsPerSecond > 0 ? createRateLimiter(config.limits.requestsPerSecond) : undefined,
+    deadlines,
+    jwks: jwksOf(assertionOptions.keys),
+    clock,
+    log,
+    logRequests: config.log.requests,
+    metrics,
+    close: async () => {
+      await Promise.all([...upstreams.values()].map((upstream) => upstream.close()))
+    },
+  }
+}
+
+async function openUpstreams(config: Config, metrics: Metrics, log: Log): Promise<Map<string, Upstream>> {
+  const upstreams = new Map<string, Upstream>()
+  for (const [name, options] of Object.entries(config.upstreams)) {
+    const { caFile, servername, rejectUnauthorized = true } = options.tls ?? {}
+    for (const target of options.targets) metrics.targetHealthy(name, target.text, true)
+    upstreams.set(name, createUpstream({
+      name,
+      targets: options.targets,
+      connections: options.connections,
+      connectMs: options.timeouts.connect,
+      maxResponseHeaderBytes: 65_536,
+      tls: { ca: caFile === undefined ? undefined : await readFile(caFile, 'utf8'), servername, rejectUnauthorized },
+      health: { failures: options.health.failures, cooldownMs: options.health.cooldown, path: options.health.path, intervalMs: options.health.interval, timeoutMs: options.health.timeout },
+      onHealthChange(target, isHealthy) {
+        metrics.targetHealthy(name, target, isHealthy)
+        log.warn({ upstream: name, target, isHealthy }, isHealthy ? 'target is back' : 'target is out of turn')
+      },
+    }))
+  }
+  return upstreams
+}
+
+function routeOf(config: Config, route: Config['routes'][number], upstreams: ReadonlyMap<string, Upstream>, assertions: AssertionOptions): Route {
+  const upstream = upstreams.get(route.upstream) as Upstream
+  const upstreamConfig = config.upstreams[route.upstream] as Config['upstreams'][string]
+  const timeouts = { ...upstreamConfig.timeouts, ...definedOf(route.timeouts) }
+  const { maxBytes, maxDepth, maxMembers } = config.session
+  return {
+    name: `${route.host ?? '*'}${route.path}`,
+    host: route.host,
+    path: route.path,
+    upstream,
+    upstreamHost: upstreamConfig.host === 'target' ? new URL((upstreamConfig.targets[0] as { origin: string }).origin).host : undefined,
+    stripPrefix: route.stripPrefix && route.path !== '/',
+    session: route.session,
+    loginUrl: route.loginUrl,
+    assertions: createAssertionSigner(route.upstream, route.expose.map(parsePath), assertions),
+    maxAssertionBytes: upstreamConfig.maxHeaderBytes,
+    mutations: { allow: new Set(route.mutations.allow), writable: route.writable.map(parsePath), limits: { maxBytes, maxDepth, maxMembers } },
+    mutationKeys: route.mutations.signed
+      ? upstreamConfig.mutationKeys.map(({ id, alg, secret, publicKey }) => verificationKeyOf(id, alg, (alg === 'HS256' ? secret : publicKey) ?? ''))
+      : undefined,
+    touch: route.touch,
+    onStoreError: route.onStoreError,
+    onCommitFailure: route.onCommitFailure,
+    persistOn: route.persistOn,
+    cache: route.cache,
+    timeouts: { connectMs: timeouts.connect, firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, totalMs: timeouts.total },
+    maxBodyBytes: route.maxBody ?? config.limits.maxBody,
+    websocket: { origins: route.websocket.origins, idleMs: route.websocket.idle, maxAgeMs: route.websocket.maxAge },
+  }
+}
+
+function definedOf<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> }
+}
+
+function codecOf(config: Config): Codec {
+  const [first, ...rest] = config.keys.record.map(({ id, secret }): RecordKey => ({
+    id, bytes: Buffer.from(hkdfSync('sha256', secret ?? '', '', 'sessiongate record', 32)),
+  }))
+  return first ? createSealedCodec([first, ...rest]) : createPlainCodec()
+}
+
+/** What cannot be delivered is refused when it is stored: never truncated, never discovered by the next visitor. */
+function storableCheckOf(maxBytes: number, routes: readonly Route[]): (next: Session) => void {
+  const using = routes.filter(({ session }) => session !== 'none')
+  const tightest = Math.min(...using.map(({ maxAssertionBytes }) => maxAssertionBytes))
+  return (next) => {
+    const bytes = Buffer.byteLength(JSON.stringify(next.data))
+    if (bytes > maxBytes) throw new SessionTooLargeError(bytes, maxBytes, 'the session data')
+    if (bytes * 1.4 + 1_024 < tightest) return
+    for (const { assertions, maxAssertionBytes, upstream } of using) {
+      const size = assertions.sizeOf(next)
+      if (size > maxAssertionBytes) throw new SessionTooLargeError(size, maxAssertionBytes, `the assertion for upstream "${upstream.name}"`)
+    }
+  }
+}

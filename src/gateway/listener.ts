@@ -1,0 +1,165 @@
+import { createServer as createHttpServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { unlink } from 'node:fs/promises'
+import { connect } from 'node:net'
+import type { Address } from '../config/address.ts'
+import { handleRequest } from './handle-request.ts'
+import { handleUpgrade } from './handle-upgrade.ts'
+import type { LiveGateway } from './live-gateway.ts'
+
+export interface TlsOptions {
+  readonly cert: string
+  readonly key: string
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+}
+
+export interface ListenerOptions {
+  readonly tls: TlsOptions | undefined
+  readonly maxHeaderBytes: number
+  readonly maxConnections: number
+  readonly headersTimeoutMs: number
+  readonly keepAliveMs: number
+}
+
+/** One accepting socket in front of the live gateway. */
+export interface Listener {
+  /** Resolves to the TCP port in use (0 for a unix socket). */
+  listen(address: Address): Promise<number>
+  /** New certificates for new connections. */
+  setTls(tls: TlsOptions): void
+  connections(): number
+  /** Stops accepting and closes idle connections; resolves when the last request has ended, or destroys them at the deadline. */
+  drain(deadlineMs: number): Promise<void>
+}
+
+export function createListener(live: LiveGateway, options: ListenerOptions): Listener {
+  const active = new Set<ServerResponse>()
+  const tunnels = new Set<Duplex>()
+  const sockets = new Set<Duplex>()
+  let isDraining = false
+  const server = openServer(options)
+
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const lease = live.lease()
+    active.add(response)
+    if (isDraining) response.shouldKeepAlive = false
+    response.on('close', () => {
+      active.delete(response)
+      lease.release()
+    })
+    void handleRequest(lease.gateway, request, response)
+  }
+
+  function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', ignore)
+    const lease = live.lease()
+    tunnels.add(socket)
+    socket.on('close', () => {
+      tunnels.delete(socket)
+      lease.release()
+    })
+    void handleUpgrade(lease.gateway, request, socket, head)
+  }
+
+  server.on('request', onRequest)
+  server.on('checkContinue', onRequest)
+  server.on('checkExpectation', (_request, response: ServerResponse) => {
+    response.writeHead(417, { 'Content-Length': '0', Connection: 'close' }).end()
+  })
+  server.on('connect', (_request, socket: Duplex) => endWith(socket, 405))
+  server.on('upgrade', onUpgrade)
+  server.on('connection', (socket: Duplex) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const isAnswering = [...active].some((response) => response.socket === socket && response.headersSent)
+    if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) socket.destroy()
+    else endWith(socket, CLIENT_ERROR_STATUS[error.code ?? ''] ?? 400)
+  })
+
+  return {
+    listen: (address) => listen(server, address),
+    setTls: ({ cert, key, minVersion }) => {
+      if ('setSecureContext' in server) (server as ReturnType<typeof createHttpsServer>).setSecureContext({ cert, key, minVersion })
+    },
+    connections: () => sockets.size,
+    async drain(deadlineMs) {
+      isDraining = true
+      for (const response of active) if (!response.headersSent) response.shouldKeepAlive = false
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeIdleConnections()
+      const timer = setTimeout(() => {
+        for (const socket of sockets) socket.destroy()
+      }, deadlineMs)
+      for (const socket of tunnels) socket.end()
+      const sweep = setInterval(() => server.closeIdleConnections(), 50)
+      await closed
+      clearTimeout(timer)
+      clearInterval(sweep)
+    },
+  }
+}
+
+function openServer(options: ListenerOptions): Server {
+  const http = {
+    maxHeaderSize: options.maxHeaderBytes,
+    headersTimeout: options.headersTimeoutMs,
+    // The whole request may take as long as its body keeps coming: proxy/forward.ts watches that.
+    requestTimeout: 0,
+    keepAliveTimeout: options.keepAliveMs,
+    connectionsCheckingInterval: Math.min(options.headersTimeoutMs, 1_000),
+    requireHostHeader: false,
+    noDelay: true,
+  }
+  const server = options.tls ? createHttpsServer({ ...http, ...options.tls }) : createHttpServer(http)
+  // Fields beyond this count would vanish from view while the parser still obeys them (CVE-2026-58044): we count ourselves.
+  server.maxHeadersCount = 0
+  server.maxConnections = options.maxConnections
+  server.timeout = 0
+  return server
+}
+
+const CLIENT_ERROR_STATUS: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+  HPE_INVALID_VERSION: 505,
+}
+
+/** A bare answer on a socket whose request could not be read, then the end of it. */
+export function endWith(socket: Duplex, status: number, extra = ''): void {
+  socket.on('error', ignore)
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n${extra}\r\n`, () => socket.destroy())
+}
+
+function ignore(): void {
+  // A socket we are done with may fail; whoever uses it listens on its own.
+}
+
+async function listen(server: Server, address: Address): Promise<number> {
+  if (address.kind === 'unix') await removeStaleSocket(address.path)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    const onListening = (): void => {
+      server.off('error', reject)
+      resolve()
+    }
+    if (address.kind === 'unix') server.listen({ path: address.path }, onListening)
+    else server.listen({ host: address.host, port: address.port }, onListening)
+  })
+  const bound = server.address()
+  return typeof bound === 'object' && bound !== null ? bound.port : 0
+}
+
+/** A socket file nobody answers on is a leftover of a killed process. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const isAnswered = await new Promise<boolean>((resolve) => {
+    const probe = connect(path, () => {
+      probe.destroy()
+      resolve(true)
+    }).on('error', () => resolve(false))
+  })
+  if (!isAnswered) await unlink(path).catch(ignore)
+}

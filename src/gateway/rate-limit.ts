@@ -1,0 +1,32 @@
+/** A token bucket per client address. */
+export interface RateLimiter {
+  /** Takes one token; false when the address has none left. */
+  allows(address: string): boolean
+}
+
+const MAX_ADDRESSES = 100_000
+
+interface Bucket {
+  tokens: number
+  filledAt: number
+}
+
+/** `perSecond` tokens a second, with a burst of twice as many. Memory is bounded: the longest unseen addresses are forgotten. */
+export function createRateLimiter(perSecond: number): RateLimiter {
+  const burst = perSecond * 2
+  const buckets = new Map<string, Bucket>()
+  return {
+    allows(address) {
+      const now = performance.now()
+      const bucket = buckets.get(address) ?? { tokens: burst, filledAt: now }
+      bucket.tokens = Math.min(burst, bucket.tokens + ((now - bucket.filledAt) / 1_000) * perSecond)
+      bucket.filledAt = now
+      buckets.delete(address)
+      buckets.set(address, bucket)
+      if (buckets.size > MAX_ADDRESSES) buckets.delete(buckets.keys().next().value as string)
+      if (bucket.tokens < 1) return false
+      bucket.tokens--
+      return true
+    },
+  }
+}
