@@ -12,7 +12,7 @@ export async function runWorker(loaded: LoadedConfig, log: Log, load: () => Prom
   const server = await startServer(loaded, log)
   new AggregatorRegistry()
   AggregatorRegistry.setRegistries([server.metrics.registry])
-  const stop = once(() => exitAfter(log, () => server.stop()))
+  const stop = once(() => void exitAfter(log, () => server.stop()))
   process.on('disconnect', stop)
   process.on('message', (message: unknown) => {
     if (isFromPrimary(message)) void obey(message, { server, load, stop, log })

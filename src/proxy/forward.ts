@@ -130,7 +130,7 @@ export class Exchange implements RawDispatchHandler, Watched {
     this.isConnected = false
     this.await('connect', this.timeouts.connectMs)
     const { method, target: path, headers, body } = this.request
-    target.dispatcher.dispatch({ path, method: method as Dispatcher.HttpMethod, headers, body: body ?? null }, this as object)
+    target.dispatcher.dispatch({ path, method: method, headers, body: body ?? null }, this as object)
   }
 
   private await(phase: Phase, limitMs: number): void {

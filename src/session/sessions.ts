@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
-import { MutationRefusedError, SessionConflictError, StoreUnavailableError } from '../errors.ts'
+import type { StoreUnavailableError } from '../errors.ts';
+import { MutationRefusedError, SessionConflictError } from '../errors.ts'
 import type { CookieSigner } from '../signing/cookie-signer.ts'
 import { handleOf, mintSessionId, sealSuccessor, storeKeyOf } from '../signing/ids.ts'
 import type { SessionStore } from '../stores/store.ts'
