@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises'
+import type { Clock } from '../clock.ts'
+import type { StoreConfig } from '../config/store-schema.ts'
+import { ConfigInvalidError } from '../errors.ts'
+import type { StoreCall } from './guarded-store.ts'
+import { guardStore } from './guarded-store.ts'
+import type { SessionStore } from './store.ts'
+
+export interface StoreContext {
+  readonly clock: Clock
+  /** Told of every call when it settles. */
+  readonly onCall?: (call: StoreCall) => void
+}
+
+/**
+ * Opens the configured store, guarded by its deadline, a circuit breaker and the observer. A networked backend need not answer yet:
+ * `ping` tells. Rejects with ConfigInvalidError when the configuration cannot work, a missing driver or module included, and
+ * with StoreUnavailableError when a local backend cannot be opened.
+ */
+export async function openStore(config: StoreConfig, { clock, onCall }: StoreContext): Promise<SessionStore> {
+  const timeoutMs = config.kind === 'memory' ? undefined : config.timeout
+  return guardStore(await openBackend(config, clock), { timeoutMs, onCall })
+}
+
+async function openBackend(config: StoreConfig, clock: Clock): Promise<SessionStore> {
+  switch (config.kind) {
+    case 'memory': {
+      const { createMemoryStore } = await import('./memory.ts')
+      return createMemoryStore({ maxEntries: config.maxEntries, clock })
+    }
+    case 'file': {
+      const { createFileStore } = await withDriver('lmdb', () => import('./file.ts'))
+      return createFileStore({ path: config.path, durability: config.durability, clock })
+    }
+    case 'redis': {
+      const { createRedisStore } = await withDriver('ioredis', () => import('./redis.ts'))
+      const { sentinel, tls } = config
+      return createRedisStore({
+        url: config.url,
+        username: config.username,
+        password: await secretOf('store.passwordFile', config.password, config.passwordFile),
+        keyPrefix: config.keyPrefix,
+        timeoutMs: config.timeout,
+        sentinel: sentinel && {
+          name: sentinel.name,
+          nodes: sentinel.nodes,
+          username: sentinel.username,
+          password: await secretOf('store.sentinel.passwordFile', sentinel.password, sentinel.passwordFile),
+        },
+        cluster: config.cluster,
+        tls: tls && {
+          ...await pem('ca', tls.caFile),
+          ...await pem('cert', tls.certFile),
+          ...await pem('key', tls.keyFile),
+          ...(tls.servername === undefined ? {} : { servername: tls.servername }),
+        },
+        clock,
+      })
+    }
+    case 'custom': {
+      const { openCustomStore } = await import('./custom.ts')
+      return openCustomStore(config.module, config.options, { clock })
+    }
+    case 'memcached':
+    case 'mongodb':
+    case 'postgres':
+    case 'mysql':
+    case 'sqlite':
+      throw invalid('store.kind', `the ${config.kind} store is not part of this version`)
+  }
+}
+
+/** Imports a backend whose driver is an optional dependency. */
+async function withDriver<T>(driver: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load()
+  } catch (error) {
+    if (!isMissing(error, driver)) throw error
+    throw invalid('store.kind', `this store needs the package "${driver}": run npm install ${driver}`)
+  }
+}
+
+function isMissing(error: unknown, driver: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_MODULE_NOT_FOUND' && error.message.includes(`'${driver}'`)
+}
+
+async function secretOf(path: string, value: string | undefined, file: string | undefined): Promise<string | undefined> {
+  return value ?? (file === undefined ? undefined : (await read(path, file)).toString().replace(/\r?\n$/, ''))
+}
+
+async function pem<Name extends 'ca' | 'cert' | 'key'>(name: Name, file: string | undefined): Promise<Partial<Record<Name, Buffer>>> {
+  return file === undefined ? {} : { [name]: await read(`store.tls.${name}File`, file) } as Record<Name, Buffer>
+}
+
+async function read(path: string, file: string): Promise<Buffer> {
+  try {
+    return await readFile(file)
+  } catch (error) {
+    throw invalid(path, error instanceof Error ? error.message : String(error))
+  }
+}
+
+function invalid(path: string, message: string): ConfigInvalidError {
+  return new ConfigInvalidError([{ path, message }])
+}

@@ -1,0 +1,202 @@
+import type { ConnectionOptions } from 'node:tls'
+import type { ClusterOptions, RedisOptions } from 'ioredis'
+import { Cluster, Command, Redis } from 'ioredis'
+import { createDeadlines } from './deadlines.ts'
+import type { RedisScript } from './redis-script.ts'
+import { parseRedisNode, parseRedisUrl } from './redis-url.ts'
+import { StoreRefusal } from './refusal.ts'
+
+export interface RedisClientOptions {
+  /** `redis://`, `rediss://` or `unix://`; host and port are not used with sentinel or cluster. */
+  readonly url: string
+  readonly username?: string | undefined
+  readonly password?: string | undefined
+  /** What is waited for a connection or an answer before the connection counts as dead. */
+  readonly timeoutMs: number
+  readonly sentinel?: {
+    readonly name: string
+    /** host:port */
+    readonly nodes: readonly string[]
+    readonly username?: string | undefined
+    readonly password?: string | undefined
+  } | undefined
+  /** host:port of some nodes of a Redis Cluster. */
+  readonly cluster?: readonly string[] | undefined
+  /** TLS options; giving any turns TLS on. */
+  readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized'> | undefined
+}
+
+/** Redis, however it is deployed. Rejects with a StoreRefusal when Redis answered an error, else with the connection's error. */
+export interface RedisClient {
+  send(name: string, args: (string | Buffer)[]): Promise<Buffer | null>
+  /** Runs the script on one key, by digest; sends the source where the server does not know it (SCRIPT FLUSH, failover). */
+  run(script: RedisScript, key: string, args: (string | Buffer)[]): Promise<Buffer>
+  close(): void
+}
+
+const FIRST_RETRY_MS = 25
+const LAST_RETRY_MS = 500
+const MIN_CONNECT_TIMEOUT_MS = 1_000
+const READONLY_RECONNECT_MS = 1_000
+
+/**
+ * Connects in the background and reconnects for ever. A command waits for a connection, and is sent again when the connection is
+ * lost under it, but only until the deadline; so a blip passes unseen, and nothing queues up behind an outage. Sending again is
+ * safe: scripts recognise their own writes.
+ */
+export function createRedisClient(options: RedisClientOptions): RedisClient {
+  const client = connect(options)
+  const waits = createDeadlines(Math.floor(options.timeoutMs * 0.8))   // ends before the caller's deadline, to tell the cause
+  const waiting = new Set<() => void>()
+  let lastError: Error | undefined
+  let corked: Set<{ uncork(): void }> | undefined
+
+  client.on('error', (error: Error) => { lastError = error })
+  client.on('ready', () => {
+    lastError = undefined
+    for (const proceed of waiting) proceed()
+  })
+
+  function whenReady(): Promise<void> {
+    if (client.status === 'ready') return Promise.resolve()
+    return new Promise((resolve, reject) => {
+      const proceed = () => {
+        deadline.cancel()
+        waiting.delete(proceed)
+        resolve()
+      }
+      const deadline = waits.start(() => {
+        waiting.delete(proceed)
+        reject(new Error(`no connection: ${lastError?.message ?? client.status}`, { cause: lastError }))
+      })
+      waiting.add(proceed)
+    })
+  }
+
+  /** Commands of one turn of the event loop leave in one system call; it costs more than the rest of the command. */
+  function write(name: string, args: (string | Buffer)[]): Promise<Buffer | null> {
+    if (!corked) {
+      corked = new Set(client instanceof Redis ? [client.stream] : client.nodes('master').map((node) => node.stream))
+      corked.delete(undefined as never)                             // a node that is not connected yet
+      for (const stream of corked) (stream as Redis['stream']).cork()
+      setImmediate(uncork)
+    }
+    const command = new Command(name, args, { replyEncoding: null })
+    void client.sendCommand(command)
+    return command.promise as Promise<Buffer | null>
+  }
+
+  function uncork(): void {
+    const streams = corked
+    corked = undefined
+    for (const stream of streams ?? []) stream.uncork()
+  }
+
+  function send(name: string, args: (string | Buffer)[]): Promise<Buffer | null> {
+    if (client.status !== 'ready') return whenReady().then(() => write(name, args)).catch(refine)
+    return write(name, args).catch((error: Error) => {
+      if (isReply(error)) return refine(error)
+      return whenReady().then(() => write(name, args)).catch(refine)
+    })
+  }
+
+  function refine(error: Error): never {
+    if (isReply(error)) throw new StoreRefusal(explain(error.message), { cause: error })
+    throw lastError ? new Error(`connection lost: ${lastError.message}`, { cause: error }) : error
+  }
+
+  return {
+    send,
+
+    async run(script, key, args) {
+      try {
+        return await send('evalsha', [script.sha1, '1', key, ...args]) as Buffer
+      } catch (error) {
+        if (!(error instanceof StoreRefusal && error.message.startsWith('NOSCRIPT'))) throw error
+        return await send('eval', [script.source, '1', key, ...args]) as Buffer
+      }
+    },
+
+    close() {
+      waiting.clear()
+      client.disconnect()
+    },
+  }
+}
+
+function connect(options: RedisClientOptions): Redis | Cluster {
+  const { timeoutMs, sentinel, cluster } = options
+  const { host, port, path, db, secure, username = options.username, password = options.password } = parseRedisUrl(options.url)
+  const retryDelay = (attempt: number) => Math.min(FIRST_RETRY_MS * 2 ** (attempt - 1), LAST_RETRY_MS)
+  const connectTimeout = Math.max(timeoutMs, MIN_CONNECT_TIMEOUT_MS)
+  const tls = secure || options.tls ? { ...options.tls } : undefined
+  const common = {
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    db,
+    ...(tls ? { tls } : {}),
+    connectionName: 'sessiongate',
+    connectTimeout,
+    disconnectTimeout: timeoutMs,
+    socketTimeout: 2 * timeoutMs,                                   // a half-open connection is replaced, not waited for
+    maxRetriesPerRequest: 0,                                        // a lost command is rejected at once; `send` decides what next
+    autoResendUnfulfilledCommands: false,
+    reconnectOnError: reconnectOnReadonly(),
+  } satisfies RedisOptions
+
+  if (cluster) {
+    return new Cluster(cluster.map(parseRedisNode), {
+      redisOptions: { ...common, db: 0 },
+      enableOfflineQueue: false,
+      clusterRetryStrategy: retryDelay,
+      slotsRefreshTimeout: connectTimeout,
+      retryDelayOnFailover: FIRST_RETRY_MS,
+      retryDelayOnClusterDown: FIRST_RETRY_MS,
+      retryDelayOnTryAgain: FIRST_RETRY_MS,
+    } satisfies ClusterOptions)
+  }
+  const standalone = { ...common, enableOfflineQueue: false, retryStrategy: retryDelay } satisfies RedisOptions
+  if (!sentinel) return new Redis({ ...standalone, ...(path ? { path } : { host: host!, port: port! }) })
+  return new Redis({
+    ...standalone,
+    name: sentinel.name,
+    sentinels: sentinel.nodes.map(parseRedisNode),
+    ...(sentinel.username === undefined ? {} : { sentinelUsername: sentinel.username }),
+    ...(sentinel.password === undefined ? {} : { sentinelPassword: sentinel.password }),
+    ...(tls ? { enableTLSForSentinelMode: true } : {}),
+    sentinelCommandTimeout: timeoutMs,
+    sentinelRetryStrategy: retryDelay,
+    failoverDetector: true,
+  })
+}
+
+/** A master that became a replica is left for the new one; not oftener than once a second, since reads in flight go down with it. */
+function reconnectOnReadonly(): (error: Error) => boolean {
+  let last = Number.NEGATIVE_INFINITY
+  return ({ message }) => {
+    if (!message.includes('READONLY') || performance.now() - last < READONLY_RECONNECT_MS) return false
+    last = performance.now()
+    return true
+  }
+}
+
+function isReply(error: Error): boolean {
+  return error.name === 'ReplyError' || error.constructor.name === 'ReplyError'
+}
+
+const REMEDIES: readonly (readonly [code: string, remedy: string])[] = [
+  ['OOM', 'Redis is out of memory: raise maxmemory or choose an eviction policy'],
+  ['READONLY', 'this Redis is a replica: connect to the master, or through Sentinel'],
+  ['WRONGTYPE', 'the key holds a value of another kind: choose another keyPrefix'],
+  ['NOAUTH', 'Redis asks for a password: set store.password'],
+  ['WRONGPASS', 'Redis refuses the user name or password'],
+  ['NOPERM', 'the Redis user lacks a permission'],
+  ['MISCONF', 'Redis cannot save to its disk and refuses writes'],
+  ['LOADING', 'Redis is loading its data'],
+  ['CLUSTERDOWN', 'the Redis cluster has no node for this key'],
+]
+
+function explain(reply: string): string {
+  const [, remedy] = REMEDIES.find(([code]) => reply.includes(code)) ?? []
+  return remedy ? `${reply} (${remedy})` : reply
+}
