@@ -4,6 +4,8 @@ import { decodeBase64Url, encodeBase64Url } from './python-base64.ts'
 /** 512 KiB: such a payload fits in a cookie of 758 bytes. */
 export const MAX_PAYLOAD_BYTES = 512 * 1024
 
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 /**
  * JSON text as itsdangerous' URLSafeSerializer carries it: base64, or `.` and base64 of zlib when that is shorter by two bytes at
  * least. Payloads under `compressFromBytes` are not tried. Node's zlib output is not Python's byte for byte; both read both.
@@ -34,7 +36,7 @@ function inflate(bytes: Uint8Array, maxOutputLength: number): Uint8Array | undef
 /** Strict UTF-8, as Python's; a byte order mark is a character like any other. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    return UTF8.decode(bytes)
   } catch {
     return undefined
   }
