@@ -57,8 +57,13 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
     for (const proceed of waiting) proceed()
   })
 
+  /** A connection that is going down says `ready` until it has closed. */
+  function isReady(): boolean {
+    return client.status === 'ready' && (!(client instanceof Redis) || client.stream.writable)
+  }
+
   function whenReady(): Promise<void> {
-    if (client.status === 'ready') return Promise.resolve()
+    if (isReady()) return Promise.resolve()
     return new Promise((resolve, reject) => {
       const proceed = () => {
         deadline.cancel()
@@ -93,7 +98,7 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
   }
 
   function send(name: string, args: (string | Buffer)[]): Promise<Buffer | null> {
-    if (client.status !== 'ready') return whenReady().then(() => write(name, args)).catch(refine)
+    if (!isReady()) return whenReady().then(() => write(name, args)).catch(refine)
     return write(name, args).catch((error: Error) => {
       if (isReply(error)) return refine(error)
       return whenReady().then(() => write(name, args)).catch(refine)
@@ -191,6 +196,7 @@ const REMEDIES: readonly (readonly [code: string, remedy: string])[] = [
   ['NOAUTH', 'Redis asks for a password: set store.password'],
   ['WRONGPASS', 'Redis refuses the user name or password'],
   ['NOPERM', 'the Redis user lacks a permission'],
+  ["can't run this command", 'the Redis user lacks a permission'],
   ['MISCONF', 'Redis cannot save to its disk and refuses writes'],
   ['LOADING', 'Redis is loading its data'],
   ['CLUSTERDOWN', 'the Redis cluster has no node for this key'],

@@ -1,0 +1,279 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
+import { StoreUnavailableError } from '../../src/errors.ts'
+import type { EpochMs, Version } from '../../src/session/session.ts'
+import type { GuardOptions } from '../../src/stores/guarded-store.ts'
+import { guardStore } from '../../src/stores/guarded-store.ts'
+import type { RedisStoreOptions } from '../../src/stores/redis.ts'
+import { createRedisStore } from '../../src/stores/redis.ts'
+import type { SessionStore, WriteOutcome } from '../../src/stores/store.ts'
+import { startRedis, startRedisCluster, startRedisSentinel } from '../support/servers.ts'
+import { waitFor } from '../support/wait-for.ts'
+
+const TIMEOUT_MS = 250
+const ANSWER_MS = TIMEOUT_MS + 100
+const RECOVERY_MS = 2_000
+
+const bytes = Buffer.from('{"user":"ann"}')
+const open: SessionStore[] = []
+afterEach(() => Promise.all(open.splice(0).map((store) => store.close())))
+
+function openRedis(options: Partial<RedisStoreOptions> & { readonly url: string }, guard: GuardOptions = {}): SessionStore {
+  const store = guardStore(createRedisStore({ timeoutMs: TIMEOUT_MS, ...options }), { timeoutMs: TIMEOUT_MS, ...guard })
+  open.push(store)
+  return store
+}
+
+const inAnHour = () => (systemClock() + 3_600_000) as EpochMs
+const serves = (store: SessionStore) => waitFor(() => store.ping().then(() => true, () => false), 'store that serves', RECOVERY_MS)
+
+function versionOf(written: WriteOutcome): Version {
+  if (written.outcome !== 'stored') throw new Error(`not stored but ${written.outcome}`)
+  return written.version
+}
+
+/** Every method, each of which must say "unavailable" in time. */
+async function expectAllRefused(store: SessionStore, key: string, version: Version): Promise<void> {
+  const calls = [
+    () => store.load(key), () => store.create('new', bytes, inAnHour()), () => store.replace(key, version, bytes, inAnHour()),
+    () => store.touch(key, inAnHour()), () => store.destroy(key, inAnHour()), () => store.ping(),
+  ]
+  await Promise.all(calls.map(async (call) => {
+    const startedAt = performance.now()
+    await expect(call()).rejects.toBeInstanceOf(StoreUnavailableError)
+    expect(performance.now() - startedAt).toBeLessThan(ANSWER_MS)
+  }))
+}
+
+describe('an outage', () => {
+  test('a killed server: every call is answered in time; back and empty, it serves within two seconds', async () => {
+    await using server = await startRedis()
+    const store = openRedis(server)
+    await serves(store)
+    const version = versionOf(await store.create('a', bytes, inAnHour()))
+    await server.kill()
+
+    for (let round = 0; round < 3; round++) await expectAllRefused(store, 'a', version)
+    await server.restart()
+    await serves(store)
+    expect(await store.load('a')).toBeUndefined()
+    expect(await store.replace('a', version, bytes, inAnHour())).toEqual({ outcome: 'missing' })
+    versionOf(await store.create('a', bytes, inAnHour()))
+  })
+
+  test('a stopped server: every call is answered in time, and it serves within two seconds of going on', async () => {
+    await using server = await startRedis()
+    const store = openRedis(server)
+    await serves(store)
+    const version = versionOf(await store.create('a', bytes, inAnHour()))
+    server.pause()
+    try {
+      for (let round = 0; round < 4; round++) await expectAllRefused(store, 'absent', version)
+    } finally {
+      server.resume()
+    }
+    await serves(store)
+    expect((await store.load('a'))?.version).toBe(version)
+  })
+
+  test('the circuit answers at once while a stopped server is known to be away', async () => {
+    await using server = await startRedis()
+    const store = openRedis(server)
+    await serves(store)
+    server.pause()
+    try {
+      await Promise.allSettled(Array.from({ length: 10 }, () => store.load('a')))
+      const startedAt = performance.now()
+      await Promise.allSettled(Array.from({ length: 100 }, () => store.load('a')))
+      expect(performance.now() - startedAt).toBeLessThan(TIMEOUT_MS / 2)
+    } finally {
+      server.resume()
+    }
+    await serves(store)
+  })
+
+  test('a server that is away at the start is reached as soon as it is there', async () => {
+    await using server = await startRedis()
+    await server.kill()
+    const store = openRedis(server)
+    await expect(store.ping()).rejects.toThrow(/ECONNREFUSED/)
+    await server.restart()
+    await serves(store)
+  })
+
+  test('connections cut under a load are not noticed by any caller', async () => {
+    await using server = await startRedis()
+    const store = openRedis(server, { timeoutMs: 1_000 })
+    await serves(store)
+    await store.create('a', bytes, inAnHour())
+    const outcomes: boolean[] = []
+    let cutting = true
+    const reader = async () => {
+      while (cutting) outcomes.push(await store.load('a').then((record) => record !== undefined, () => false))
+    }
+    const readers = Array.from({ length: 8 }, reader)
+    for (let cut = 0; cut < 5; cut++) {
+      await server.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+      const before = outcomes.length
+      await waitFor(() => outcomes.length > before + 50, 'loads after the cut')
+    }
+    cutting = false
+    await Promise.all(readers)
+    expect(outcomes).not.toContain(false)
+  })
+
+  test('writes whose connection is cut are applied once: the counter is the number of acknowledgements', async () => {
+    await using server = await startRedis()
+    const store = openRedis(server, { timeoutMs: 1_000 })
+    await serves(store)
+    let version = versionOf(await store.create('a', Buffer.from('0'), inAnHour()))
+    let cutting = true
+    const cutter = (async () => {
+      while (cutting) {
+        await server.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    })()
+    for (let count = 1; count <= 200; count++) {
+      version = versionOf(await store.replace('a', version, Buffer.from(String(count)), inAnHour()))
+    }
+    cutting = false
+    await cutter
+    expect(String(Buffer.from((await store.load('a'))!.bytes))).toBe('200')
+  })
+})
+
+describe('a server that answers no', () => {
+  test('SCRIPT FLUSH passes unseen', async () => {
+    await using server = await startRedis()
+    const store = openRedis(server)
+    await serves(store)
+    const version = versionOf(await store.create('a', bytes, inAnHour()))
+    await server.command('SCRIPT', 'FLUSH')
+    const next = versionOf(await store.replace('a', version, bytes, inAnHour()))
+    await server.command('SCRIPT', 'FLUSH')
+    await store.touch('a', inAnHour())
+    await server.command('SCRIPT', 'FLUSH')
+    expect((await store.destroy('a', inAnHour()))?.version).toBe(next)
+  })
+
+  test('out of memory: writes are refused, reads are served, a logout still works, the circuit stays closed', async () => {
+    await using server = await startRedis()
+    const store = openRedis(server)
+    await serves(store)
+    const version = versionOf(await store.create('a', bytes, inAnHour()))
+    await server.command('CONFIG', 'SET', 'maxmemory', '1')
+    for (let round = 0; round < 10; round++) await expect(store.create('b', bytes, inAnHour())).rejects.toThrow(/out of memory/)
+    await expect(store.replace('a', version, bytes, inAnHour())).rejects.toThrow(/out of memory/)
+    expect((await store.load('a'))?.version).toBe(version)
+
+    expect((await store.destroy('a', inAnHour()))?.version).toBe(version)
+    expect(await store.load('a')).toBeUndefined()
+    await server.command('CONFIG', 'SET', 'maxmemory', '0')
+    expect(await store.replace('a', version, bytes, inAnHour())).toEqual({ outcome: 'missing' })
+  })
+
+  test('a read-only replica: writes are refused with a remedy, reads are served', async () => {
+    await using server = await startRedis()
+    const store = openRedis(server)
+    await serves(store)
+    const version = versionOf(await store.create('a', bytes, inAnHour()))
+    await using replica = await startRedis('--replicaof', `127.0.0.1 ${server.port}`)
+    const reader = openRedis(replica)
+    await waitFor(() => reader.load('a').catch(() => undefined), 'replicated record')
+    for (let round = 0; round < 10; round++) {
+      await expect(reader.replace('a', version, bytes, inAnHour())).rejects.toThrow(/READONLY.*connect to the master/)
+    }
+    expect((await reader.load('a'))?.version).toBe(version)
+    await expect(reader.ping()).rejects.toThrow(/READONLY/)
+    await replica.command('REPLICAOF', 'NO', 'ONE')
+    await waitFor(() => reader.replace('a', version, bytes, inAnHour()).then(() => true, () => false), 'write on the new master', RECOVERY_MS)
+  })
+
+  test('a value of another kind, or of another program, is an outage of that key alone', async () => {
+    await using server = await startRedis()
+    const store = openRedis(server)
+    await serves(store)
+    const version = versionOf(await store.create('mine', bytes, inAnHour()))
+    await server.command('HSET', 'session:hash', 'field', 'value')
+    await server.command('SET', 'session:text', '{"a":1}')
+    await server.command('SET', 'session:long', 'R'.repeat(64))
+    for (let round = 0; round < 5; round++) {
+      await expect(store.load('hash')).rejects.toThrow(/WRONGTYPE/)
+      await expect(store.create('hash', bytes, inAnHour())).rejects.toThrow(/WRONGTYPE/)
+      for (const key of ['text', 'long']) {
+        await expect(store.load(key)).rejects.toThrow(/did not write/)
+        await expect(store.create(key, bytes, inAnHour())).rejects.toThrow(/did not write/)
+        await expect(store.replace(key, version, bytes, inAnHour())).rejects.toThrow(/did not write/)
+      }
+    }
+    expect(await server.command('GET', 'session:text')).toBe('{"a":1}')
+    expect((await store.load('mine'))?.version).toBe(version)
+  })
+
+  test('a missing or wrong password, and a missing permission, are named', async () => {
+    await using server = await startRedis('--requirepass', 'secret')
+    await expect(openRedis(server).ping()).rejects.toThrow(/NOAUTH/)
+    await expect(openRedis({ url: server.url, password: 'wrong' }).ping()).rejects.toThrow(/WRONGPASS/)
+    await serves(openRedis({ url: server.url, password: 'secret' }))
+    await serves(openRedis({ url: server.url.replace('//', '//default:secret@') }))
+
+    await server.command('ACL', 'SETUSER', 'gate', 'on', '>pw', '~session:*', '+@connection', '+@read', '+@scripting', '+set', '+pexpireat', '+setrange', '+del', '+info')
+    const gate = openRedis({ url: server.url, username: 'gate', password: 'pw' })
+    await serves(gate)
+    const version = versionOf(await gate.create('a', bytes, inAnHour()))
+    await gate.touch('a', inAnHour())
+    expect((await gate.destroy('a', inAnHour()))?.version).toBe(version)
+    await server.command('ACL', 'SETUSER', 'gate', '-set')
+    await expect(gate.create('b', bytes, inAnHour())).rejects.toThrow(/permission/)
+  })
+})
+
+describe('several nodes', () => {
+  test('a failover that the sentinels decide is followed without a restart', async () => {
+    await using sentinel = await startRedisSentinel()
+    const store = openRedis({ url: 'redis://', sentinel })
+    await waitFor(() => store.ping().then(() => true, () => false), 'store that serves', 5_000)
+    const version = versionOf(await store.create('a', bytes, inAnHour()))
+    await sentinel.failover()
+    const writes = () => store.replace('a', version, Buffer.from('after'), inAnHour()).then(versionOf, () => undefined)
+    const next = await waitFor(writes, 'write on the new master', RECOVERY_MS)
+    expect((await store.load('a'))?.version).toBe(next)
+  })
+
+  test('a slot that moves under load is followed; a dead node takes only its own keys with it', async () => {
+    await using cluster = await startRedisCluster()
+    const store = openRedis({ url: 'redis://', cluster: cluster.nodes })
+    await waitFor(() => store.ping().then(() => true, () => false), 'store that serves', 5_000)
+    const keys = Array.from({ length: 60 }, (_, index) => `key-${index}`)
+    for (const key of keys) await store.create(key, Buffer.from(key), inAnHour())
+
+    const [from, to] = cluster.servers
+    const ids = await Promise.all(cluster.servers.map((server) => server.command('CLUSTER', 'MYID')))
+    let moving = true
+    const failures: unknown[] = []
+    const reader = (async () => {
+      while (moving) {
+        for (const key of keys) await store.load(key).then((record) => expect(String(record?.bytes)).toBe(key)).catch((error: unknown) => failures.push(error))
+      }
+    })()
+    for (const key of keys.map((name) => `session:${name}`)) {
+      const slot = String(await from!.command('CLUSTER', 'KEYSLOT', key))
+      if (Number(slot) >= 5_461) continue
+      await to!.command('CLUSTER', 'SETSLOT', slot, 'IMPORTING', String(ids[0]))
+      await from!.command('CLUSTER', 'SETSLOT', slot, 'MIGRATING', String(ids[1]))
+      await from!.command('MIGRATE', '127.0.0.1', String(to!.port), key, '0', '5000')
+      for (const server of [to!, from!, cluster.servers[2]!]) await server.command('CLUSTER', 'SETSLOT', slot, 'NODE', String(ids[1]))
+    }
+    moving = false
+    await reader
+    expect(failures).toEqual([])
+
+    await cluster.servers[2]!.kill()
+    const loads = await Promise.allSettled(keys.map((key) => store.load(key)))
+    expect(loads.some(({ status }) => status === 'fulfilled')).toBe(true)
+    expect(loads.some(({ status }) => status === 'rejected')).toBe(true)
+    await cluster.servers[2]!.restart()
+    await waitFor(async () => (await Promise.allSettled(keys.map((key) => store.load(key)))).every(({ status }) => status === 'fulfilled'), 'cluster that serves all keys', 5_000)
+  })
+})
