@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import type { AddressInfo, Server } from 'node:net'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, extname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { keepSecret } from './demo-keys.ts'
 import { createLegacyApp } from './legacy-app/server.ts'
@@ -34,10 +34,10 @@ async function main(): Promise<void> {
 }
 
 function startGateway(env: Record<string, string>): ChildProcess {
-  const cli = join(root, 'dist', 'bin', 'sessiongate.js')
+  const cli = join(import.meta.dirname, '..', 'bin', `sessiongate${extname(import.meta.filename)}`)
   const config = join(root, 'examples', 'demo.yaml')
   // Detached: Ctrl-C reaches this process alone, which then stops the gateway with one SIGTERM.
-  return spawn(process.execPath, [cli, 'serve', '--config', config], {
+  return spawn(process.execPath, [...process.execArgv, cli, 'serve', '--config', config], {
     env: { ...process.env, ...env }, stdio: ['ignore', 'inherit', 'inherit'], detached: true,
   })
 }

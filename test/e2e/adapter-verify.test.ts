@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
-import { missing, output } from './adapters/toolchains.ts'
+import { missing, output, PYTHON } from './adapters/toolchains.ts'
 import { vectors, vectorsFile } from './adapters/vectors.ts'
 import type { AssertionVector, DriverOutput } from './adapters/vectors.ts'
 
@@ -13,7 +13,6 @@ const run = promisify(execFile)
 const drivers = fileURLToPath(new URL('adapters/verify/', import.meta.url))
 const examples = fileURLToPath(new URL('../../examples/verify/', import.meta.url))
 const NIMBUS = 'com.nimbusds:nimbus-jose-jwt:10.3'
-const PYTHON = process.env.PYTHON ?? '/usr/bin/python3'
 
 type Algorithm = AssertionVector['alg']
 

@@ -1,13 +1,12 @@
-import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { execFile } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { freePort } from '../../support/ports.ts'
+import { startProcess } from '../../support/processes.ts'
+import { waitFor } from '../../support/wait-for.ts'
 import { vectorsFile } from './vectors.ts'
 
 const run = promisify(execFile)
@@ -16,7 +15,9 @@ const here = join(root, 'test/e2e/adapters')
 const examples = join(root, 'examples')
 const TOMCAT = '/usr/share/java/tomcat10-embed-core.jar:/usr/share/java/jakarta-annotation-api.jar'
 /** Debian's Python, which is the one with Debian's Flask and Django. */
-const PYTHON = process.env.PYTHON ?? '/usr/bin/python3'
+export const PYTHON = process.env.PYTHON ?? '/usr/bin/python3'
+/** A Python with the current Flask. */
+export const PYTHON_CURRENT = process.env.PYTHON_CURRENT ?? 'python3'
 
 type Command = readonly [string, ...string[]]
 
@@ -40,6 +41,11 @@ export const toolchains: readonly Toolchain[] = [
     name: 'flask', probe: [PYTHON, '-c', 'import flask'], install: 'apt-get install -y python3-flask',
     env: { PYTHONPATH: join(examples, 'flask') },
     vectors: () => [PYTHON, join(here, 'flask_vectors.py'), vectorsFile], app: () => [PYTHON, join(here, 'flask_app.py')],
+  },
+  {
+    name: 'flask 3', probe: [PYTHON_CURRENT, '-c', 'import sys; from importlib.metadata import version; sys.exit(int(version("flask")[0]) < 3)'],
+    install: 'python3 -m pip install flask==3.1.3', env: { PYTHONPATH: join(examples, 'flask') },
+    vectors: () => [PYTHON_CURRENT, join(here, 'flask_vectors.py'), vectorsFile], app: () => [PYTHON_CURRENT, join(here, 'flask_app.py')],
   },
   {
     name: 'django', probe: [PYTHON, '-c', 'import django'], install: 'apt-get install -y python3-django',
@@ -88,7 +94,7 @@ export async function missing(toolchain: Pick<Toolchain, 'name' | 'probe' | 'ins
 
 /** A directory of its own, with the compiled adapter in it where there is something to compile. */
 export async function prepare(toolchain: Toolchain): Promise<{ directory: string } & AsyncDisposable> {
-  const directory = await mkdtemp(join(tmpdir(), `sessiongate-${toolchain.name}-`))
+  const directory = await mkdtemp(join(tmpdir(), `sessiongate-${toolchain.name.replace(' ', '-')}-`))
   await toolchain.build?.(directory)
   return { directory, [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }) }
 }
@@ -105,44 +111,25 @@ export interface RunningApp extends AsyncDisposable {
   readonly log: () => string
 }
 
-/** Starts a server program on a free port (`$PORT` in its arguments, PORT in its environment) and waits until it answers. */
-export async function startProgram(command: Command, env: Readonly<Record<string, string>> = {}): Promise<RunningApp> {
+/** Starts a server program on a free port (`$PORT` in its arguments, PORT in its environment) and waits until it answers `path`. */
+export async function startProgram(command: Command, env: Readonly<Record<string, string>> = {}, path = '/session'): Promise<RunningApp> {
   const port = await freePort()
-  const [file, ...rest] = command.map((word) => word.replace('$PORT', String(port)))
-  if (!file || (file.includes('/') && !existsSync(file))) throw new Error(`cannot start ${file}`)
-  const child = spawn(file, rest, { env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1', ...env, PORT: String(port) }, stdio: ['ignore', 'pipe', 'pipe'] })
-  const printed: string[] = []
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => printed.push(text))
-  const ended = once(child, 'exit')
-
-  const log = (): string => printed.join('')
-  const stop = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
-    await ended
+  const [file, ...rest] = command
+  const child = startProcess(file, rest.map((word) => word.replace('$PORT', String(port))), { env: { PYTHONDONTWRITEBYTECODE: '1', ...env, PORT: String(port) } })
+  const log = (): string => `${child.stdout}\n${child.stderr}`
+  try {
+    await waitFor(() => child.exit !== undefined || answers(port, path), () => `answer from ${child.command}; it said:\n${log()}`, 15_000)
+    if (child.exit) throw new Error(`${child.command} did not start:\n${log()}`)
+  } catch (error) {
+    await child.kill()
+    throw error
   }
-  const deadline = performance.now() + 15_000
-  while (!(await answers(port))) {
-    if (child.exitCode !== null || performance.now() > deadline) {
-      await stop()
-      throw new Error(`${command.join(' ')} did not start:\n${log()}`)
-    }
-    await new Promise((wake) => setTimeout(wake, 20))
-  }
-  return { port, log, [Symbol.asyncDispose]: stop }
+  return { port, log, [Symbol.asyncDispose]: async () => { await child.kill() } }
 }
 
-async function answers(port: number): Promise<boolean> {
-  return fetch(`http://127.0.0.1:${port}/session`).then(async (answer) => {
+function answers(port: number, path: string): Promise<boolean> {
+  return fetch(`http://127.0.0.1:${port}${path}`, { redirect: 'manual' }).then(async (answer) => {
     await answer.arrayBuffer()
     return true
   }, () => false)
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
