@@ -38,11 +38,11 @@ export const cookieKey = secretKeyShape.refine(hasSecret, needsSecret).transform
 
 const hs256Shape = z.strictObject({
   id: keyId,
-  alg: z.literal('HS256').describe('HS256 shares a secret; EdDSA (Ed25519) and ES256 (P-256) have a private and a public half'),
+  alg: z.literal('HS256').describe('Both sides share one secret'),
   secret: secret.optional(),
   secretFile: secretFile.optional(),
 })
-const asymmetric = z.enum(['EdDSA', 'ES256'])
+const asymmetric = z.enum(['EdDSA', 'ES256']).describe('Ed25519 or P-256: a private half signs, a public one verifies')
 const algExpected = { error: 'expected alg: HS256, EdDSA or ES256' }
 
 export type HmacKey = CookieKey & { readonly alg: 'HS256'; readonly privateKey?: undefined; readonly publicKey?: undefined }

@@ -19,12 +19,12 @@ export function newSecret(): string {
 }
 
 /**
- * Makes `file` with `content`, readable by its owner alone, whole or not at all; false when it is there already, and then it is left as
+ * Makes `file` with `content`, by default readable by its owner alone, whole or not at all; false when it is there already, and then it is left as
  * it is. Of several processes doing this at once, one makes it and all find the same content.
  */
-export async function createFile(file: string, content: string): Promise<boolean> {
+export async function createFile(file: string, content: string, mode = 0o600): Promise<boolean> {
   const draft = `${file}.${process.pid}.${randomBytes(6).toString('hex')}`
-  await using handle = await open(draft, 'wx', 0o600)
+  await using handle = await open(draft, 'wx', mode)
   try {
     await handle.writeFile(content)
     await handle.sync()

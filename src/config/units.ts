@@ -22,3 +22,18 @@ export const size = z
   .string({ error: 'expected a size with a unit, such as "16KB" (B, KB, MB, GB)' })
   .regex(/^\d{1,9}(B|KB|MB|GB)$/, 'expected a number and a unit, such as "16KB" (B, KB, MB, GB)')
   .transform((text) => quantity(text, BYTES_PER))
+
+/** 1800000 -> `30m`: the largest unit that loses nothing. */
+export function durationText(ms: number): string {
+  return textOf(ms, MS_PER, 'ms')
+}
+
+/** 16384 -> `16KB`. */
+export function sizeText(bytes: number): string {
+  return textOf(bytes, BYTES_PER, 'B')
+}
+
+function textOf(amount: number, units: Readonly<Record<string, number>>, smallest: string): string {
+  const [unit, per] = Object.entries(units).findLast(([, size]) => amount >= size && amount % size === 0) ?? [smallest, 1]
+  return `${amount / per}${unit}`
+}

@@ -29,12 +29,10 @@ export function watchConfig(files: readonly string[], onChange: () => void | Pro
   /** Watches every directory a file's name leads through and returns a hash of all contents. */
   async function look(): Promise<string> {
     const directories = new Map<string, string>()
+    for (const directory of (await Promise.all(files.map(directoriesOf))).flat()) directories.set(await identityOf(directory), directory)
+    follow(directories)    // before reading, so that no change falls between the two
     const hash = createHash('sha256')
-    for (const file of files) {
-      for (const directory of await directoriesOf(file)) directories.set(await identityOf(directory), directory)
-      hash.update(`${file}\0`).update(await readFile(file).catch(() => 'absent')).update('\0')
-    }
-    follow(directories)
+    for (const file of files) hash.update(`${file}\0`).update(await readFile(file).catch(() => 'absent')).update('\0')
     return hash.digest('hex')
   }
 
