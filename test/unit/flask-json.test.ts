@@ -64,13 +64,15 @@ test('canonical text tells a change from a re-formatting', () => {
 test.each([
   ['open brackets', '['.repeat(1 << 20)], ['closed brackets', '['.repeat(1 << 19) + ']'.repeat(1 << 19)], ['objects', '{"a":'.repeat(1 << 18)],
   ['many empty arrays', `[${'[],'.repeat(349_000)}[]]`], ['quotes', '"'.repeat(1 << 20)], ['backslashes', `"${'\\'.repeat(1 << 20)}"`],
+  ['escapes', `"${'\\u0041'.repeat(174_000)}"`], ['members', `{${'"a":1,'.repeat(174_000)}"a":1}`],
   ['digits', '1'.repeat(1 << 20)], ['spaces', ' '.repeat(1 << 20)], ['minus signs', '-'.repeat(1 << 20)],
 ])('a megabyte of %s is dealt with in under 50 ms', (_name, text) => {
-  parseJson('[[]]')
-  const best = Math.min(...[1, 2, 3].map(() => {
-    const startedAt = performance.now()
+  // Of this process's own time, at its best: what neighbours on the machine do does not count.
+  const cpuMs = () => process.cpuUsage().user / 1000
+  const best = Math.min(...[1, 2, 3, 4, 5].map(() => {
+    const startedAt = cpuMs()
     parseJson(text)
-    return performance.now() - startedAt
+    return cpuMs() - startedAt
   }))
   expect(best).toBeLessThan(50)
 })

@@ -1,3 +1,4 @@
+import { isIntegerText } from './python-number.ts'
 import { NumberText } from './python-value.ts'
 import type { JsonNode } from './python-value.ts'
 
@@ -15,15 +16,12 @@ export const MAX_JSON_DEPTH = 1000
 /** Python refuses to convert longer integers (sys.get_int_max_str_digits). */
 const MAX_INTEGER_DIGITS = 4300
 
-const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?/y
-const HEX4 = /^[0-9a-fA-F]{4}$/
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?/y
 const CONSTANTS: readonly (readonly [string, JsonNode])[] = [
   ['null', null], ['true', true], ['false', false],
   ['NaN', new NumberText('NaN')], ['Infinity', new NumberText('Infinity')], ['-Infinity', new NumberText('-Infinity')],
 ]
-const ESCAPES: Readonly<Record<string, string>> = {
-  '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t',
-}
+const [QUOTE, BACKSLASH, COLON, COMMA, CLOSE_BRACE, CLOSE_BRACKET] = [0x22, 0x5c, 0x3a, 0x2c, 0x7d, 0x5d]
 
 class JsonMalformed extends Error {}
 
@@ -67,7 +65,7 @@ class Reader {
 
   value(): JsonNode {
     const first = this.text.charCodeAt(this.at)
-    if (first === 0x22) return this.string()
+    if (first === QUOTE) return this.string()
     if (first === 0x7b) return this.object((node) => node)
     if (first === 0x5b) return this.array()
     const constant = this.constant()
@@ -94,44 +92,49 @@ class Reader {
 
   private object<Item>(make: (node: JsonNode, start: number) => Item): Map<string, Item> {
     const object = new Map<string, Item>()
-    this.container('}', () => {
-      if (this.text[this.at] !== '"') throw new JsonMalformed()
+    if (this.opens(CLOSE_BRACE)) return object
+    do {
+      if (this.text.charCodeAt(this.at) !== QUOTE) throw new JsonMalformed()
       const name = this.string()
       this.skipSpace()
-      this.expect(':')
+      if (this.text.charCodeAt(this.at++) !== COLON) throw new JsonMalformed()
       this.skipSpace()
       const start = this.at
       object.set(name, make(this.value(), start))
-    })
+    } while (this.continues(CLOSE_BRACE))
     return object
   }
 
   private array(): JsonNode[] {
     const items: JsonNode[] = []
-    this.container(']', () => items.push(this.value()))
+    if (this.opens(CLOSE_BRACKET)) return items
+    do items.push(this.value()); while (this.continues(CLOSE_BRACKET))
     return items
   }
 
-  private container(close: string, readItem: () => void): void {
+  /** Takes the opening mark; true when the closing one follows at once, and is taken too. */
+  private opens(close: number): boolean {
     if (++this.depth > this.maxDepth) throw new JsonMalformed()
     this.at++
     this.skipSpace()
-    if (this.text[this.at] !== close) {
-      for (;;) {
-        readItem()
-        this.skipSpace()
-        if (this.text[this.at] !== ',') break
-        this.at++
-        this.skipSpace()
-      }
-    }
-    this.expect(close)
-    this.depth--
+    return this.text.charCodeAt(this.at) === close && this.closes()
   }
 
-  private expect(mark: string): void {
-    if (this.text[this.at] !== mark) throw new JsonMalformed()
+  /** After an item: true behind a comma, false behind the closing mark. */
+  private continues(close: number): boolean {
+    this.skipSpace()
+    const mark = this.text.charCodeAt(this.at)
+    if (mark === close) return !this.closes()
+    if (mark !== COMMA) throw new JsonMalformed()
     this.at++
+    this.skipSpace()
+    return true
+  }
+
+  private closes(): true {
+    this.at++
+    this.depth--
+    return true
   }
 
   private constant(): JsonNode | undefined {
@@ -145,42 +148,33 @@ class Reader {
 
   private number(): NumberText {
     NUMBER.lastIndex = this.at
-    const match = NUMBER.exec(this.text)
-    if (!match) throw new JsonMalformed()
-    const [text, fraction, exponent] = match
-    if (!fraction && !exponent && text.length > MAX_INTEGER_DIGITS && text.replace('-', '').length > MAX_INTEGER_DIGITS) {
-      throw new JsonMalformed()
-    }
-    this.at += text.length
+    if (!NUMBER.test(this.text)) throw new JsonMalformed()
+    const text = this.text.slice(this.at, NUMBER.lastIndex)
+    if (text.length > MAX_INTEGER_DIGITS && isIntegerText(text) && text.replace('-', '').length > MAX_INTEGER_DIGITS) throw new JsonMalformed()
+    this.at = NUMBER.lastIndex
     return new NumberText(text)
   }
 
   private string(): string {
-    let result = ''
-    let start = ++this.at
+    const start = ++this.at
+    let isEscaped = false
     for (;;) {
       const unit = this.text.charCodeAt(this.at)
-      if (unit === 0x22) break
-      if (unit === 0x5c) {
-        result += this.text.slice(start, this.at) + this.escape()
-        start = this.at
-      } else if (unit >= 0x20) this.at++
-      else throw new JsonMalformed()      // a raw control character, or NaN: the text ended
+      if (unit === QUOTE) break
+      if (!(unit >= 0x20)) throw new JsonMalformed()     // a raw control character, or NaN: the text has ended
+      if (unit === BACKSLASH) isEscaped = true
+      this.at += unit === BACKSLASH ? 2 : 1
     }
-    return result + this.text.slice(start, this.at++)
+    const end = this.at++
+    return isEscaped ? unescape(this.text.slice(start - 1, end + 1)) : this.text.slice(start, end)
   }
+}
 
-  private escape(): string {
-    const mark = this.text[this.at + 1] ?? ''
-    if (mark === 'u') {
-      const digits = this.text.slice(this.at + 2, this.at + 6)
-      if (!HEX4.test(digits)) throw new JsonMalformed()
-      this.at += 6
-      return String.fromCharCode(Number.parseInt(digits, 16))
-    }
-    const plain = Object.hasOwn(ESCAPES, mark) ? ESCAPES[mark] : undefined
-    if (plain === undefined) throw new JsonMalformed()
-    this.at += 2
-    return plain
+/** JSON.parse and Python know the same escapes, and both keep lone surrogates. */
+function unescape(literal: string): string {
+  try {
+    return JSON.parse(literal) as string
+  } catch {
+    throw new JsonMalformed()
   }
 }
