@@ -54,12 +54,15 @@ export function readMutation(fields: MutationFields, rules: MutationRules): Muta
   return mutation
 }
 
-/** The session's next state at no particular time: base, then patch, then lifetimes, which only ever get shorter. */
+/**
+ * The session's next state at no particular time: base, then patch, then lifetimes, which only ever get shorter. With `replace` the
+ * patch is the data itself, so null is a value there: the one way to store it, since a merge patch reads null as "remove".
+ */
 export function applyChange(session: Session, change: Change): Session {
   const { lifetime } = change
   return {
     ...session,
-    data: mergeObject(change.base === 'keep' ? session.data : {}, change.patch),
+    data: change.base === 'replace' ? change.patch : mergeObject(change.base === 'keep' ? session.data : {}, change.patch),
     permanent: lifetime.permanent ?? session.permanent,
     idleMs: Math.min(session.idleMs, lifetime.idleMs ?? session.idleMs),
     absoluteMs: Math.min(session.absoluteMs, lifetime.absoluteMs ?? session.absoluteMs),
