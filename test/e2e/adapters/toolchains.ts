@@ -75,7 +75,7 @@ export const toolchains: readonly Toolchain[] = [
     name: 'java', probe: ['bash', '-c', `javac -version && test -f ${TOMCAT.replace(':', ' && test -f ')}`], install: 'apt-get install -y default-jdk-headless libtomcat10-embed-java libjakarta-annotation-api-java',
     build: (directory) => run('javac', ['-nowarn', '-d', directory, '-cp', TOMCAT, join(examples, 'adapters/java/SessiongateFilter.java'), join(here, 'java/App.java'), join(here, 'java/Driver.java')]),
     vectors: (directory) => ['java', '-cp', `${directory}:${TOMCAT}`, 'Driver', vectorsFile], app: (directory) => ['java', '-cp', `${directory}:${TOMCAT}`, 'App', directory],
-    lacks: ['remember'],
+    lacks: ['remember', 'null'],
   },
 ]
 
