@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
+import { freePort } from '../ports.ts'
 import type { ServerProcess } from './process.ts'
-import { freePort, startServer } from './process.ts'
+import { startServer } from './process.ts'
 
 export interface MemcachedServer extends ServerProcess {
   readonly port: number

@@ -2,8 +2,6 @@ import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -101,14 +99,4 @@ export function findBinary(name: string, debianPackage: string): string {
     }
   }
   throw new Error(`this test needs ${name}: run apt-get install ${debianPackage}`)
-}
-
-/** A TCP port nobody listens on. The kernel hands out ports in turn, so it stays free for the moment a server needs to bind it. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

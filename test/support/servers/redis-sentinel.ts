@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { freePort } from '../ports.ts'
 import { waitFor } from '../wait-for.ts'
 import type { ServerProcess } from './process.ts'
-import { freePort, serverDirectory, startServer } from './process.ts'
+import { serverDirectory, startServer } from './process.ts'
 import type { RedisServer } from './redis.ts'
 import { commandOn, startRedis } from './redis.ts'
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
+import { freePort } from '../ports.ts'
 import type { ServerProcess } from './process.ts'
-import { freePort, serverDirectory, startServer } from './process.ts'
+import { serverDirectory, startServer } from './process.ts'
 
 export interface RedisServer extends ServerProcess {
   readonly port: number

@@ -1,0 +1,32 @@
+// A process that writes to a file store until it is killed: argv is the directory, a mode, and a name for this writer.
+// mode `create`: a new record after another; each acknowledged key is printed. mode `count`: adds 1 to the record `counter`, `argv[5]` times.
+import { writeSync } from 'node:fs'
+import type { EpochMs } from '../../src/session/session.ts'
+import { createFileStore } from '../../src/stores/file.ts'
+
+const [, , path = '', mode = '', name = '', times = '0'] = process.argv
+const store = createFileStore({ path })
+const later = (Date.now() + 3_600_000) as EpochMs
+const say = (line: string) => writeSync(1, `${line}\n`)               // out at once, whatever kills this process
+
+async function createForEver(lane: number): Promise<never> {
+  for (let index = 0; ; index++) {
+    const key = `${name}-${lane}-${index}`
+    const { outcome } = await store.create(key, Buffer.from(key.repeat(20)), later)
+    if (outcome === 'stored') say(key)
+  }
+}
+
+async function count(): Promise<void> {
+  for (let added = 0; added < Number(times);) {
+    const record = await store.load('counter')
+    if (!record) throw new Error('the counter is gone')
+    const next = Number(Buffer.from(record.bytes).toString()) + 1
+    const { outcome } = await store.replace('counter', record.version, Buffer.from(String(next)), later)
+    if (outcome === 'stored') added++
+  }
+  await store.close()
+}
+
+if (mode === 'create') await Promise.all(Array.from({ length: 8 }, (_, lane) => createForEver(lane)))
+if (mode === 'count') await count()
