@@ -63,7 +63,8 @@ test('canonical text tells a change from a re-formatting', () => {
 
 test.each([
   ['open brackets', '['.repeat(1 << 20)], ['closed brackets', '['.repeat(1 << 19) + ']'.repeat(1 << 19)], ['objects', '{"a":'.repeat(1 << 18)],
-  ['many empty arrays', `[${'[],'.repeat(349_000)}[]]`], ['quotes', '"'.repeat(1 << 20)], ['backslashes', `"${'\\'.repeat(1 << 20)}"`],
+  ['empty arrays', `[${'[],'.repeat(349_000)}[]]`], ['empty objects', `[${'{},'.repeat(349_000)}{}]`], ['pairs of brackets', `[${'[[]],'.repeat(209_000)}[]]`],
+  ['quotes', '"'.repeat(1 << 20)], ['backslashes', `"${'\\'.repeat(1 << 20)}"`],
   ['escapes', `"${'\\u0041'.repeat(174_000)}"`], ['members', `{${'"a":1,'.repeat(174_000)}"a":1}`],
   ['digits', '1'.repeat(1 << 20)], ['spaces', ' '.repeat(1 << 20)], ['minus signs', '-'.repeat(1 << 20)],
 ])('a megabyte of %s is dealt with in under 50 ms', (_name, text) => {
