@@ -9,6 +9,9 @@ export type Algorithm = 'HS256' | 'EdDSA' | 'ES256'
 /** Where the bench's own application is mounted when `/` is a user's. */
 export const SEED_MOUNT = '/__sessiongate_bench'
 
+/** Each gateway gets a store of its own: a restarted one starts empty. */
+let stores = 0
+
 /** A gateway's configuration and the key that verifies what it signs. */
 export interface GatewayPlan {
   readonly config: Readonly<Record<string, unknown>>
@@ -27,8 +30,8 @@ export function planGateway(world: World, name: string, session: 'none' | 'use',
       admin: false,
       keys: { cookie: [{ id: 'c1', secret: freshSecret() }], assertion: [key] },
       session: { cookie: { name: 'session', secure: false } },
-      store: storeOf(world, name, store),
-      upstreams: { app: { targets: [world.upstreamUrl] } },
+      store: storeOf(world, `${name}-${++stores}`, store),
+      upstreams: { app: { targets: [world.upstream.url] } },
       routes: [{ path: '/', upstream: 'app', session }],
       log: { level: 'warn', requests: false },
     },
@@ -42,7 +45,7 @@ export function planOwnGateway(world: World, name: string, session: 'none' | 'us
     ...plan,
     config: {
       ...plan.config,
-      upstreams: { own: { targets: [target] }, app: { targets: [world.upstreamUrl] } },
+      upstreams: { own: { targets: [target] }, app: { targets: [world.upstream.url] } },
       routes: [
         { path: SEED_MOUNT, upstream: 'app', session, stripPrefix: true },
         { path: '/', upstream: 'own', session },
@@ -54,7 +57,7 @@ export function planOwnGateway(world: World, name: string, session: 'none' | 'us
 function storeOf(world: World, name: string, kind: StoreKind): Readonly<Record<string, unknown>> {
   switch (kind) {
     case 'memory': return { kind }
-    case 'file': return { kind, path: join(world.directory, name, 'sessions') }
+    case 'file': return { kind, path: join(world.directory, `store-${name}`) }
     case 'redis': return { kind, url: `${world.redisUrl}/0`, keyPrefix: `${name}:` }
   }
 }

@@ -10,7 +10,7 @@ import { barsText, tableOf } from './table.ts'
 import { MORE_TARGETS, TARGETS } from './targets.ts'
 import { MissingError } from './world.ts'
 
-export { runBench, type BenchEvents, type BenchOptions } from './run-bench.ts'
+export { runBench, type BenchOptions } from './run-bench.ts'
 export { runOwnBench, type OwnBenchOptions } from './own-app.ts'
 
 /** `npm run bench`: the exit code is 0, or 1 when a bar is missed under --check or something needed is missing. */
@@ -18,9 +18,9 @@ async function main(args: readonly string[]): Promise<number> {
   const flags = await yargs(args)
     .scriptName('npm run bench --')
     .usage('$0 [flags]\n\nCPU per request of sessiongate and of what it replaces, each in a process of its own, in interleaved rounds.')
-    .option('rounds', { type: 'number', default: 7, describe: 'Rounds; the table shows medians over them' })
+    .option('rounds', { type: 'number', default: 5, describe: 'Rounds; the table shows medians over them' })
     .option('duration', { type: 'number', default: 4, describe: 'Seconds of load per target and round' })
-    .option('warmup', { type: 'number', default: 1, describe: 'Seconds before them that do not count' })
+    .option('warmup', { type: 'number', default: 3, describe: 'Seconds before them that do not count' })
     .option('concurrency', { type: 'number', default: 50, describe: 'Connections, each a visitor of its own' })
     .option('only', { type: 'string', describe: `Some targets, with commas: ${[...TARGETS, ...MORE_TARGETS].map(({ id }) => id).join(',')}` })
     .option('json', { type: 'string', describe: 'Where to write the report', default: join('bench', 'results', 'latest.json') })
@@ -32,10 +32,9 @@ async function main(args: readonly string[]): Promise<number> {
     rounds: flags.rounds, seconds: flags.duration, warmupSeconds: flags.warmup, connections: flags.concurrency,
     ...(flags.only === undefined ? {} : { only: flags.only.split(',') }),
   }
-  const report = await runBench(options, {
-    proven: ({ label }) => console.error(`proven: ${label}`),
-    sampled: (round, id, { cpuMicros, perSecond }) =>
-      console.error(`round ${round}/${flags.rounds}  ${id.padEnd(20)} ${cpuMicros?.toFixed(1).padStart(7) ?? '      -'} us/req ${perSecond.toFixed(0).padStart(7)} req/s`),
+  const report = await runBench(options, (round, id, { cpuMicros, perSecond }) => {
+    const cpu = cpuMicros?.toFixed(1) ?? '-'
+    console.error(`round ${round}/${flags.rounds}  ${id.padEnd(20)} ${cpu.padStart(7)} us/req ${perSecond.toFixed(0).padStart(7)} req/s`)
   })
   save(flags.json, `${JSON.stringify(report, null, 2)}\n`)
   save(flags.svg, chartOf(report))

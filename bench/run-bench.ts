@@ -1,51 +1,52 @@
 import { startLoadGenerator } from './load.ts'
 import { describeMachine } from './machine.ts'
-import { prove, writtenSoFar, type ProvenTarget } from './prove.ts'
+import { prove, writtenSoFar } from './prove.ts'
 import { reportOf, type Report } from './report.ts'
-import { measureRounds, type RoundOptions, type Sample } from './rounds.ts'
+import { measureRounds, type RoundOptions, type Running, type Sample } from './rounds.ts'
 import { targetsNamed, type Target } from './targets.ts'
-import { startWorld } from './world.ts'
+import { startWorld, type World } from './world.ts'
 
 export interface BenchOptions extends RoundOptions {
   /** Ids of the targets to run (see targets.ts); all of the table without it. */
   readonly only?: readonly string[]
 }
 
-/** What the run tells while it goes on. */
-export interface BenchEvents {
-  proven(target: Target): void
-  sampled(round: number, id: string, sample: Sample): void
-}
-
 /**
- * Starts every target in a process of its own, proves that each answers correctly, measures them in interleaved rounds, and
- * proves afterwards that what was written under load was stored.
+ * In each round and for each target: starts it in a process of its own, proves that it answers correctly, measures it, and proves
+ * that what was written under load was stored.
  * @throws MissingError when a server or the build is missing; AssertionError when a target answers wrongly.
  */
-export async function runBench(options: BenchOptions, events: Partial<BenchEvents> = {}): Promise<Report> {
+export async function runBench(options: BenchOptions, onSample?: (round: number, id: string, sample: Sample) => void): Promise<Report> {
   const targets = targetsNamed(options.only)
   const machine = describeMachine()
   const world = await startWorld({ redis: targets.some(({ needsRedis }) => needsRedis) })
   const load = await startLoadGenerator()
   try {
-    const subjects: (ProvenTarget & { id: string, url: string, pid: number | undefined })[] = []
-    for (const target of targets) {
-      const started = await target.start(world)
-      const proven = await prove(target, started, options.connections)
-      events.proven?.(target)
-      subjects.push({ ...proven, id: target.id, url: started.server.url, pid: target.isProxy ? started.server.pid : undefined })
-    }
-
-    const writtenBefore = await writtenSoFar(world.upstreamUrl)
-    const measured = await measureRounds(
-      subjects.map(({ id, url, pid, ...proven }) => ({ id, url, pid, proven, status: 200 })), load, options,
-      (round, id, sample) => events.sampled?.(round, id, sample),
-    )
-    for (const subject of subjects) await subject.checkWritten(writtenBefore)
-
+    const subjects = targets.map((target) => ({ id: target.id, start: () => startProven(target, world, options.connections) }))
+    const measured = await measureRounds(subjects, load, options, (round, id, sample) => onSample?.(round, id, sample))
     return reportOf(measured, new Map(targets.map(({ id, label }) => [id, label])), machine, options)
   } finally {
     await load.stop()
     await world.stop()
+  }
+}
+
+async function startProven(target: Target, world: World, connections: number): Promise<Running> {
+  const started = await target.start(world)
+  const { server } = started
+  try {
+    const proven = await prove(target, started, connections)
+    const writtenBefore = await writtenSoFar(world.upstream.url)
+    return {
+      url: server.url + proven.path,
+      pid: target.isProxy ? server.pid : undefined,
+      visitors: proven.visitors,
+      status: 200,
+      check: () => proven.checkWritten(writtenBefore),
+      stop: () => server.stop(),
+    }
+  } catch (error) {
+    await server.stop()
+    throw error
   }
 }

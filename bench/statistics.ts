@@ -21,6 +21,7 @@ export interface Row {
 
 export function rowOf(measured: Measured, label: string): Row {
   const { samples } = measured
+  const rss = samples.flatMap(({ peakRssBytes }) => peakRssBytes ?? [])
   const cpu = samples.flatMap(({ cpuMicros }) => cpuMicros ?? [])
   return {
     id: measured.id,
@@ -30,7 +31,7 @@ export function rowOf(measured: Measured, label: string): Row {
     perSecond: median(samples.map(({ perSecond }) => perSecond)),
     p50Ms: median(samples.map(({ p50Ms }) => p50Ms)),
     p99Ms: median(samples.map(({ p99Ms }) => p99Ms)),
-    peakRssBytes: measured.peakRssBytes,
+    peakRssBytes: rss.length === 0 ? undefined : Math.max(...rss),
   }
 }
 

@@ -31,19 +31,19 @@ const NO_SESSION: SessionView = { kind: 'none' }
 
 const direct: Target = {
   id: 'direct', label: 'direct, no proxy', session: 'none', needsRedis: false, isProxy: false,
-  start: async (world) => ({ server: { pid: world.upstreamPid, url: world.upstreamUrl }, view: NO_SESSION }),
+  start: async ({ upstream }) => ({ server: { ...upstream, stop: async () => {} }, view: NO_SESSION }),
 }
 
 const httpProxy: Target = {
   id: 'http-proxy', label: 'bare http-proxy 1.18.1', session: 'none', needsRedis: false, isProxy: true,
-  start: async (world) => ({ server: await world.startServer('targets/http-proxy', { upstream: world.upstreamUrl }), view: NO_SESSION }),
+  start: async (world) => ({ server: await world.startServer('targets/http-proxy', { upstream: world.upstream.url }), view: NO_SESSION }),
 }
 
 function express(session: 'read' | 'write'): Target {
   return {
     id: `express-${session}`, label: `express stack, redis, session ${session}`, session, needsRedis: true, isProxy: true,
     start: async (world) => {
-      const server = await world.startServer('targets/express-stack', { upstream: world.upstreamUrl, redisUrl: world.redisUrl })
+      const server = await world.startServer('targets/express-stack', { upstream: world.upstream.url, redisUrl: world.redisUrl })
       return { server, view: { kind: 'plain' } }
     },
   }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,8 +12,7 @@ import { freePort, nextMessage, outputOf, startChild, startScript, type Child } 
 /** What all targets of a run share: a directory that is removed, the application, redis if it is needed. */
 export interface World {
   readonly directory: string
-  readonly upstreamUrl: string
-  readonly upstreamPid: number
+  readonly upstream: Server
   readonly redisUrl: string | undefined
   /** Starts a script of the bench that announces its port. */
   startServer(name: string, settings: Readonly<Record<string, unknown>>): Promise<Server>
@@ -22,10 +21,11 @@ export interface World {
   stop(): Promise<void>
 }
 
-/** A process that answers HTTP at `url`. */
+/** A process that answers HTTP at `url`, until it is stopped. */
 export interface Server {
   readonly pid: number
   readonly url: string
+  stop(): Promise<void>
 }
 
 /** Something the benchmark needs is not there; the message says what and how to get it. */
@@ -41,19 +41,18 @@ export async function startWorld({ redis }: { readonly redis: boolean }): Promis
     const child = await startScript(name, settings)
     children.push(child)
     const { port } = await nextMessage<{ port: number }>(child)
-    return { pid: child.pid, url: `http://127.0.0.1:${port}` }
+    return { pid: child.pid, url: `http://127.0.0.1:${port}`, stop: () => child.stop() }
   }
 
   async function startGateway(name: string, config: Readonly<Record<string, unknown>>): Promise<Server> {
     const port = await freePort()
-    const home = join(directory, name)
-    await mkdir(home)
+    const home = await mkdtemp(join(directory, `${name}-`))
     const file = join(home, 'sessiongate.yaml')
     await writeFile(file, JSON.stringify({ ...config, listen: `127.0.0.1:${port}` }, null, 2))   // JSON is YAML
     const child = await startChild(process.execPath, [gatewayScript(), 'serve', '-c', file], { NODE_ENV: 'production' })
     children.push(child)
     await acceptsConnections(child, port)
-    return { pid: child.pid, url: `http://127.0.0.1:${port}` }
+    return { pid: child.pid, url: `http://127.0.0.1:${port}`, stop: () => child.stop() }
   }
 
   async function stop(): Promise<void> {
@@ -64,7 +63,7 @@ export async function startWorld({ redis }: { readonly redis: boolean }): Promis
   try {
     const upstream = await startServer('targets/upstream', {})
     const redisUrl = redis ? await startRedis(children) : undefined
-    return { directory, upstreamUrl: upstream.url, upstreamPid: upstream.pid, redisUrl, startServer, startGateway, stop }
+    return { directory, upstream, redisUrl, startServer, startGateway, stop }
   } catch (error) {
     await stop()
     throw error

@@ -7,7 +7,7 @@ import { verifyAssertion } from '../../bench/verify-assertion.ts'
 import type { Measured } from '../../bench/rounds.ts'
 
 function measured(id: string, cpu: readonly number[]): Measured {
-  return { id, peakRssBytes: 1, samples: cpu.map((cpuMicros) => ({ cpuMicros, perSecond: 1, p50Ms: 1, p99Ms: 1, requests: 1 })) }
+  return { id, samples: cpu.map((cpuMicros) => ({ cpuMicros, perSecond: 1, p50Ms: 1, p99Ms: 1, requests: 1, peakRssBytes: 1 })) }
 }
 
 test('a ratio is the median of the ratios of each round, not the ratio of medians', () => {
@@ -25,11 +25,12 @@ test('a bar is missed by more than its number, and not judged without both sides
 
 test('CPU time grows by about what a busy loop burns', () => {
   const before = cpuMicrosOf(process.pid)
-  const until = process.cpuUsage().user + 200_000
-  while (process.cpuUsage().user < until) Math.sqrt(until)
+  const started = process.cpuUsage()
+  const burnt = () => Object.values(process.cpuUsage(started)).reduce((sum, each) => sum + each)
+  while (burnt() < 200_000) for (let i = 0; i < 1e6; i++) Math.sqrt(i)
   const used = cpuMicrosOf(process.pid) - before
-  expect(used).toBeGreaterThan(150_000)
-  expect(used).toBeLessThan(5_000_000)
+  expect(used / burnt()).toBeGreaterThan(0.75)
+  expect(used / burnt()).toBeLessThan(1.25)
 })
 
 test('the resident set and its peak are those of the process', () => {
