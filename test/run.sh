@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 # binary (or file) -> Debian package
 declare -A needed=(
-  [redis-server]=redis-server [redis-sentinel]=redis-sentinel [memcached]=memcached [chromium]=chromium [nginx]=nginx-light
+  [redis-server]=redis-server [memcached]=memcached [chromium]=chromium [nginx]=nginx-light
   [apache2]=apache2 [gunicorn]=gunicorn [php]=php-cli [ruby]=ruby [openssl]=openssl [mariadbd]=mariadb-server
 )
 missing=()
