@@ -8,6 +8,8 @@ export interface RedisServer extends ServerProcess {
   readonly port: number
   /** redis://127.0.0.1:port */
   readonly url: string
+  /** rediss://127.0.0.1:port, when `--tls-port` was the last of the options; its port is chosen here. */
+  readonly tlsUrl: string
   /** unix:///... of the same server. */
   readonly socketUrl: string
   /** One command on a connection of its own; the reply as text. */
@@ -16,7 +18,7 @@ export interface RedisServer extends ServerProcess {
 
 /** A redis-server without persistence, on TCP and on a unix socket. `args` are further options, such as `--requirepass`. */
 export async function startRedis(...args: string[]): Promise<RedisServer> {
-  const port = await freePort()
+  const [port, tlsPort] = await Promise.all([freePort(), freePort()])
   const directory = serverDirectory()
   const socket = join(directory, 'redis.sock')
   const password = args[args.indexOf('--requirepass') + 1]
@@ -26,7 +28,8 @@ export async function startRedis(...args: string[]): Promise<RedisServer> {
     debianPackage: 'redis-server',
     args: [
       '--port', String(port), '--bind', '127.0.0.1', '--unixsocket', socket, '--save', '', '--appendonly', 'no',
-      '--repl-diskless-sync-delay', '0', '--enable-debug-command', 'local', ...args,
+      '--repl-diskless-sync-delay', '0', '--enable-debug-command', 'local',
+      ...args, ...(args.at(-1) === '--tls-port' ? [String(tlsPort)] : []),
     ],
     directory,
     isUp: async () => { await commandOn(port, credentials, ['PING']) },
@@ -34,6 +37,7 @@ export async function startRedis(...args: string[]): Promise<RedisServer> {
   return Object.assign(server, {
     port,
     url: `redis://127.0.0.1:${port}`,
+    tlsUrl: `rediss://127.0.0.1:${tlsPort}`,
     socketUrl: `unix://${socket}`,
     command: (...words: string[]) => commandOn(port, credentials, words),
   })
