@@ -51,7 +51,7 @@ async function handle(request: IncomingMessage, response: ServerResponse, option
   const outcome = action(await readForm(request), session)
   if ('error' in outcome) return sendPage(response, 422, homePage(session, outcome.error))
   changeSession(response, outcome)
-  response.writeHead(303, { location: '/' }).end()
+  response.writeHead(303, { location: '/', 'content-length': 0 }).end()
 }
 
 /** A new id for whoever gains rights, so that an id planted before the login is worth nothing after it. */
@@ -90,6 +90,7 @@ async function readForm(request: IncomingMessage): Promise<URLSearchParams> {
 
 function sendPage(response: ServerResponse, status: number, html: string): void {
   response.writeHead(status, {
+    'content-length': Buffer.byteLength(html),
     'content-type': 'text/html; charset=utf-8',
     'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     'x-content-type-options': 'nosniff',

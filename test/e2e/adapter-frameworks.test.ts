@@ -15,6 +15,8 @@ interface Step {
   readonly control?: readonly string[]
   readonly may?: RegExp
   readonly needs?: string
+  /** Only for this framework. */
+  readonly only?: string
 }
 
 const steps: readonly Step[] = [
@@ -26,6 +28,14 @@ const steps: readonly Step[] = [
   { title: 'says nothing when nothing changed', data: ann, path: '/drop?name=absent' },
   { title: 'asks for a new id at login', data: { ...ann, user: { id: 'bob', visits: 5 } }, path: '/login?user=ann', patch: { user: { id: 'ann', visits: 0 } }, control: ['rotate'] },
   { title: 'keeps the cookie when asked to', data: ann, path: '/remember', control: ['permanent'], may: /^idle=1200$/, needs: 'remember' },
+  { title: 'starts anew when it ends and writes', data: ann, path: '/restart', patch: { fresh: true }, control: ['replace'], may: /^rotate$/ },
+  { title: 'ends the session that is set to null', data: ann, path: '/null', control: ['destroy'], only: 'express' },
+  { title: 'speaks before a head that is written by hand', data: ann, path: '/raw', patch: { raw: true }, only: 'express' },
+  { title: 'keeps the data under a new id', data: ann, path: '/keep-old', patch: { fresh: true }, control: ['rotate'], only: 'php' },
+  { title: 'opens the session twice in one page', data: ann, path: '/twice', patch: { first: true, second: true }, only: 'php' },
+  { title: 'empties it by session_unset', data: ann, path: '/unset', patch: { user: null, theme: null }, only: 'php' },
+  { title: 'forgets what a reset takes back', data: ann, path: '/reset', patch: { fresh: true }, only: 'java' },
+  { title: 'shortens the idle lifetime', data: ann, path: '/short', control: ['idle=90'], only: 'java' },
   { title: 'ends the session at logout', data: ann, path: '/logout', control: ['destroy'] },
   { title: 'has nothing to end where there is nothing', data: {}, path: '/logout' },
 ]
@@ -48,7 +58,7 @@ describe.each(toolchains)('the $name adapter in its framework', (toolchain) => {
     for (const one of started.reverse()) await one[Symbol.asyncDispose]()
   })
 
-  test.for(steps)('$title', async ({ data, path, patch, control = [], may, needs = '' }, { skip }) => {
+  test.for(steps.filter(({ only }) => only === undefined || only === toolchain.name))('$title', async ({ data, path, patch, control = [], may, needs = '' }, { skip }) => {
     skip(reason !== undefined, reason)
     skip(toolchain.lacks?.includes(needs) ?? false, `${toolchain.name} has no words for this`)
     const answer = await fetch(`http://127.0.0.1:${app.port}${path}`, { method: 'POST', headers: { 'x-session-assertion': assertionOf(data) } })

@@ -194,11 +194,13 @@ final class Handler implements \SessionHandlerInterface, \SessionIdInterface
         return true;
     }
 
-    /** session_destroy(), or session_regenerate_id(true), which goes on with the same data. */
+    /** session_destroy(); session_regenerate_id(true) comes here as well, but goes on with the same data. */
     public function destroy(string $id): bool
     {
-        $this->cleared = true;
-        $this->after = [];
+        if ((debug_backtrace(DEBUG_BACKTRACE_IGNORE_ARGS, 2)[1]['function'] ?? '') !== 'session_regenerate_id') {
+            $this->cleared = true;
+            $this->after = [];
+        }
         return true;
     }
 
@@ -219,8 +221,7 @@ final class Handler implements \SessionHandlerInterface, \SessionIdInterface
             return [null, []];
         }
         $before = $this->claims->data;
-        $regenerated = $this->cleared && $this->rotated && $this->after !== [];
-        [$patch, $control] = difference($before, $this->after, $this->cleared && !$regenerated);
+        [$patch, $control] = difference($before, $this->after, $this->cleared);
         if ($control !== ['destroy'] && ((array) $before !== [] || $this->after !== [])) {
             if ($this->rotated) {
                 $control[] = 'rotate';

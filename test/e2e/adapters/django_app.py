@@ -46,6 +46,11 @@ def login(session, query):
     session["user"] = {"id": query["user"], "visits": 0}
 
 
+def restart(session, _query):
+    session.flush()
+    session["fresh"] = True
+
+
 urlpatterns = [
     path("session", show),
     path("set", action(set_member)),
@@ -53,6 +58,7 @@ urlpatterns = [
     path("visit", action(visit)),
     path("login", action(login)),
     path("remember", action(lambda session, _query: session.set_expiry(1200))),
+    path("restart", action(restart)),
     path("logout", action(lambda session, _query: session.flush())),
 ]
 

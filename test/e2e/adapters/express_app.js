@@ -28,11 +28,21 @@ app.post('/remember', (req, res) => {
   res.send('ok')
 })
 app.post('/logout', (req, res) => req.session.destroy(() => res.send('ok')))
-app.post('/regenerate', (req, res) => {
+app.post('/restart', (req, res) => {
   req.session.regenerate(() => {
-    req.session.user = { id: req.query.user }
+    req.session.fresh = true
     req.session.save(() => res.send('ok'))
   })
+})
+app.post('/null', (req, res) => {
+  req.session = null
+  res.send('ok')
+})
+app.post('/raw', (req, res) => {
+  req.session.raw = true
+  res.writeEarlyHints({ link: '</style.css>; rel=preload' })
+  res.writeHead(200, 'Fine', { 'content-type': 'text/plain' })
+  res.end('ok')
 })
 
 app.listen(Number(process.env.PORT), '127.0.0.1')

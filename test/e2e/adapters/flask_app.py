@@ -45,6 +45,13 @@ def remember():
     return "ok"
 
 
+@app.post("/restart")
+def restart():
+    session.clear()
+    session["fresh"] = True
+    return "ok"
+
+
 @app.post("/logout")
 def logout():
     session.clear()

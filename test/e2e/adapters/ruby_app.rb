@@ -16,6 +16,9 @@ APP = lambda do |env|
     env['rack.session.options'][:renew] = true
     session[:user] = { id: query['user'], visits: 0 }
   when '/remember' then env['rack.session.options'][:expire_after] = 1200
+  when '/restart'
+    session.clear
+    session[:fresh] = true
   when '/logout' then env['rack.session.options'][:drop] = true
   end
   [200, { 'content-type' => 'text/plain' }, ['ok']]

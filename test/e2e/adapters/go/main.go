@@ -98,6 +98,10 @@ func runApp() {
 		session.Set("user", map[string]any{"id": r.URL.Query().Get("user"), "visits": 0})
 	})
 	change("/remember", func(session *sessiongate.Session, _ *http.Request) { session.SetPermanent(true) })
+	change("/restart", func(session *sessiongate.Session, _ *http.Request) {
+		session.Destroy()
+		session.Set("fresh", true)
+	})
 	change("/logout", func(session *sessiongate.Session, _ *http.Request) { session.Destroy() })
 
 	listener, err := net.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))

@@ -60,6 +60,17 @@ public class App {
           if (request.getSession(false) != null) request.changeSessionId();
           request.getSession().setAttribute("user", Map.of("id", request.getParameter("user"), "visits", 0));
         }
+        case "/restart" -> {
+          request.getSession().invalidate();
+          request.getSession().setAttribute("fresh", true);
+        }
+        case "/reset" -> {
+          response.getWriter().print("never seen");
+          response.reset();
+          request.getSession().setAttribute("fresh", true);
+          response.getWriter().print("ok");
+        }
+        case "/short" -> request.getSession().setMaxInactiveInterval(90);
         case "/logout" -> request.getSession().invalidate();
         default -> response.sendError(404);
       }

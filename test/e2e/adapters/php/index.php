@@ -25,6 +25,24 @@ switch ($path) {
         session_regenerate_id(true);
         $_SESSION['user'] = ['id' => $_GET['user'], 'visits' => 0];
         break;
+    case '/restart':
+        session_destroy();
+        session_start();
+        $_SESSION = ['fresh' => true];
+        break;
+    case '/keep-old':
+        session_regenerate_id();
+        $_SESSION['fresh'] = true;
+        break;
+    case '/twice':
+        $_SESSION['first'] = true;
+        session_write_close();
+        session_start();
+        $_SESSION['second'] = $_SESSION['first'];
+        break;
+    case '/unset':
+        session_unset();
+        break;
     case '/logout':
         session_destroy();
         break;
