@@ -253,6 +253,12 @@ function emit(): void
     if ($control !== []) {
         header($prefix . 'Control: ' . implode(', ', $control));
     }
+    $sent = $_SESSION ?? [];
+    register_shutdown_function(static function () use ($sent): void {
+        if (($_SESSION ?? []) !== $sent) {
+            error_log('sessiongate: the session was changed after the head had left; that change is lost');
+        }
+    });
 }
 
 /** Takes the place of PHP's own session storage for this request. */
@@ -283,6 +289,11 @@ final class NoSession extends \SessionHandler
     public function open(string $path, string $name): bool
     {
         return false;
+    }
+
+    public function close(): bool
+    {
+        return true;
     }
 }
 

@@ -40,17 +40,17 @@ export const toolchains: readonly Toolchain[] = [
   {
     name: 'flask', probe: [PYTHON, '-c', 'import flask'], install: 'apt-get install -y python3-flask',
     env: { PYTHONPATH: join(examples, 'flask') },
-    vectors: () => [PYTHON, join(here, 'flask_vectors.py'), vectorsFile], app: () => [PYTHON, join(here, 'flask_app.py')],
+    vectors: () => [PYTHON, join(here, 'python_vectors.py'), vectorsFile, 'sessiongate_flask'], app: () => [PYTHON, join(here, 'flask_app.py')],
   },
   {
     name: 'flask 3', probe: [PYTHON_CURRENT, '-c', 'import sys; from importlib.metadata import version; sys.exit(int(version("flask")[0]) < 3)'],
     install: 'python3 -m pip install flask==3.1.3', env: { PYTHONPATH: join(examples, 'flask') },
-    vectors: () => [PYTHON_CURRENT, join(here, 'flask_vectors.py'), vectorsFile], app: () => [PYTHON_CURRENT, join(here, 'flask_app.py')],
+    vectors: () => [PYTHON_CURRENT, join(here, 'python_vectors.py'), vectorsFile, 'sessiongate_flask'], app: () => [PYTHON_CURRENT, join(here, 'flask_app.py')],
   },
   {
     name: 'django', probe: [PYTHON, '-c', 'import django'], install: 'apt-get install -y python3-django',
     env: { PYTHONPATH: join(examples, 'adapters/django') },
-    vectors: () => [PYTHON, join(here, 'django_vectors.py'), vectorsFile], app: () => [PYTHON, join(here, 'django_app.py')],
+    vectors: () => [PYTHON, join(here, 'python_vectors.py'), vectorsFile, 'sessiongate_django'], app: () => [PYTHON, join(here, 'django_app.py')],
   },
   {
     name: 'express', probe: [process.execPath, '--version'], install: 'npm ci',
