@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { hkdfSync } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
-import { SessionTooLargeError } from '../errors.ts'
+import { MutationRefusedError, SessionTooLargeError } from '../errors.ts'
 import { createTrust } from '../http/addresses.ts'
 import { ownNames } from '../http/field-names.ts'
 import { createRequestHeadersReader } from '../http/request-headers.ts'
@@ -12,6 +12,7 @@ import type { Metrics } from '../metrics.ts'
 import { createDeadlines } from '../proxy/deadlines.ts'
 import { createUpstream, type Upstream } from '../proxy/upstream-pool.ts'
 import { createPlainCodec, createSealedCodec, type Codec, type RecordKey } from '../session/codec.ts'
+import { isWithinLimits } from '../session/json.ts'
 import { parsePath } from '../session/paths.ts'
 import { createSessions } from '../session/sessions.ts'
 import type { Session } from '../session/session.ts'
@@ -74,7 +75,7 @@ export async function buildGateway(config: Config, { store, clock, log, metrics 
       },
     }),
     store,
-    checkStorable: storableCheckOf(config.session.maxBytes, routes),
+    checkStorable: storableCheckOf(config.session, routes),
     cookie: { ...cookie, domain: cookie.domain },
     cookieSigner,
     names,
@@ -87,6 +88,7 @@ export async function buildGateway(config: Config, { store, clock, log, metrics 
       maxHeaderCount: config.limits.maxHeaderCount,
       maxTargetBytes: config.limits.maxTargetBytes,
       bodyIdleMs: config.limits.bodyIdleTimeout,
+      minBodyRate: config.limits.minBodyRate,
       responseIdleMs: config.limits.responseIdleTimeout,
     },
     rateLimiter: config.limits.requestsPerSecond > 0 ? createRateLimiter(config.limits.requestsPerSecond) : undefined,
@@ -167,13 +169,16 @@ function codecOf(config: Config): Codec {
 }
 
 /** What cannot be delivered is refused when it is stored: never truncated, never discovered by the next visitor. */
-function storableCheckOf(maxBytes: number, routes: readonly Route[]): (next: Session) => void {
+function storableCheckOf({ maxBytes, maxDepth, maxMembers }: Config['session'], routes: readonly Route[]): (next: Session) => void {
   const using = routes.filter(({ session }) => session !== 'none')
   const tightest = Math.min(...using.map(({ maxAssertionBytes }) => maxAssertionBytes))
   return (next) => {
     const bytes = Buffer.byteLength(JSON.stringify(next.data))
     if (bytes > maxBytes) throw new SessionTooLargeError(bytes, maxBytes, 'the session data')
-    if (bytes * 1.4 + 1_024 < tightest) return
+    // Many patches, each within the limits, can add up.
+    if (bytes > maxMembers && !isWithinLimits(next.data, { maxDepth, maxMembers })) throw new MutationRefusedError('members', `the session would hold more than ${maxMembers} members`)
+    // A quick bound: in base64, and with the subject, which may be most of the data, told twice.
+    if (bytes * 2.8 + 1_024 < tightest) return
     for (const { assertions, maxAssertionBytes, upstream } of using) {
       const size = assertions.sizeOf(next)
       if (size > maxAssertionBytes) throw new SessionTooLargeError(size, maxAssertionBytes, `the assertion for upstream "${upstream.name}"`)

@@ -57,6 +57,7 @@ function report(gateway: Gateway, trace: Trace, error: unknown): void {
     return gateway.log.error({ req: trace.requestId, err: error }, 'a bug: unexpected error')
   }
   gateway.metrics.error(error.code)
+  if (error instanceof MutationRefusedError) gateway.metrics.mutationRefused(error.reason)
   const facts = { req: trace.requestId, route: trace.route, code: error.code, err: error.message, ...(error instanceof MutationRefusedError ? { reason: error.reason } : {}) }
   if (error.source === 'client') gateway.log.debug(facts, 'request refused')
   else gateway.log.warn(facts, error instanceof MutationRefusedError ? 'mutation refused' : 'request failed')

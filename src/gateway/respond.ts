@@ -23,8 +23,10 @@ export function clientHeadersOf(gateway: Gateway, admitted: Admitted, opened: Op
     return fields
   }
   fields.push('Vary', varyByCookie(head.vary))
-  const isShared = route.cache === 'upstream' && setCookie === undefined
-  const cacheControl = isShared ? head.cacheControl.join(', ') || undefined : cacheControlFor(head.cacheControl, setCookie !== undefined, opened.loaded !== undefined)
+  // Made without the session because the store was away: true for this moment alone.
+  const isTransient = setCookie !== undefined || opened.unavailable !== undefined
+  const isShared = route.cache === 'upstream' && !isTransient
+  const cacheControl = isShared ? head.cacheControl.join(', ') || undefined : cacheControlFor(head.cacheControl, isTransient, opened.loaded !== undefined)
   if (cacheControl !== undefined) fields.push('Cache-Control', cacheControl)
   return fields
 }

@@ -20,10 +20,9 @@ async function openOrPolicy(gateway: Gateway, policy: 'fail' | 'anonymous', cand
   try {
     return await gateway.sessions.open(candidates)
   } catch (error) {
-    if (!(error instanceof GatewayError) || error.source !== 'store') throw error
+    if (policy === 'fail' || !(error instanceof GatewayError) || error.source !== 'store') throw error
     gateway.metrics.error(error.code)
-    gateway.log.warn({ code: error.code, err: error.message }, 'the session could not be opened')
-    if (policy === 'fail') throw error
+    gateway.log.warn({ code: error.code, err: error.message }, 'the session could not be opened: the route goes on without')
     return { ...NO_SESSION, wasPresented: true, unavailable: error instanceof StoreUnavailableError ? error : new StoreUnavailableError(gateway.store.kind, 'read this session', error) }
   }
 }
@@ -60,13 +59,8 @@ function isStoreFailure(error: unknown): error is GatewayError {
 function readRouteMutation(gateway: Gateway, { route }: Admitted, opened: Opened, head: ResponseHeaders): Mutation {
   const { mutation } = head
   if (mutation.patch.length + mutation.control.length + mutation.signed.length === 0) return NO_MUTATION
-  try {
-    if (route.session === 'read') throw new MutationRefusedError('forbidden', 'this route only reads the session')
-    if (route.mutationKeys) return readSignedMutation(mutation, { rules: route.mutations, keys: route.mutationKeys, audience: gateway.issuer, opened, now: gateway.clock() })
-    if (mutation.signed.length > 0) throw new MutationRefusedError('signature', 'this route takes no signed mutations')
-    return readMutation(mutation, route.mutations)
-  } catch (error) {
-    if (error instanceof MutationRefusedError) gateway.metrics.mutationRefused(error.reason)
-    throw error
-  }
+  if (route.session === 'read') throw new MutationRefusedError('forbidden', 'this route only reads the session')
+  if (route.mutationKeys) return readSignedMutation(mutation, { rules: route.mutations, keys: route.mutationKeys, audience: gateway.issuer, opened, now: gateway.clock() })
+  if (mutation.signed.length > 0) throw new MutationRefusedError('signature', 'this route takes no signed mutations')
+  return readMutation(mutation, route.mutations)
 }

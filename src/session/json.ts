@@ -22,8 +22,15 @@ const SAFE_INTEGER = /^-?[1-9]\d{0,14}$|^0$/
 function decimalOf(text: string): string {
   const [, sign, whole = '', fraction = '', exponent = '0'] = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? []
   const digits = (whole + fraction).replace(/^0+/, '')
-  const significant = digits.replace(/0+$/, '')
+  const significant = withoutTrailingZeros(digits)
   return significant === '' ? `${sign}0` : `${sign}${significant}e${Number(exponent) - fraction.length + digits.length - significant.length}`
+}
+
+/** A loop, since /0+$/ takes quadratic time over zeros that are not at the end. */
+function withoutTrailingZeros(digits: string): string {
+  let end = digits.length
+  while (digits[end - 1] === '0') end--
+  return digits.slice(0, end)
 }
 
 /** Whether an IEEE 754 double carries this number without changing its value (RFC 8259 section 6; -0 does not survive). */

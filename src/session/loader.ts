@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import { SessionCorruptError } from '../errors.ts'
+import { SessionConflictError, SessionCorruptError } from '../errors.ts'
 import { openSuccessor, storeKeyOf } from '../signing/ids.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { Codec, Envelope } from './codec.ts'
@@ -13,26 +13,35 @@ export interface Loaded {
   readonly version: Version
 }
 
-/** What a commit finds when it looks again: followed is true when a rotation had moved the session meanwhile. */
-export interface Reloaded extends Loaded {
-  readonly followed: boolean
+/** Where a session stands by now for a request that opened it before. */
+export interface Standing extends Loaded {
+  /** A rotation has moved it to an id that this request did not present. */
+  readonly isSuccessor: boolean
 }
 
 export interface Loader {
-  /** The live session of this id, or undefined. Concurrent loads of one id share one store read. */
+  /** The live session of this id, or undefined. Loads of one id that come together share one store read. */
   load(id: SessionId): Promise<Loaded | undefined>
   /** The newest state, following rotations; undefined when the session has ended. Never shared. */
-  reload(id: SessionId): Promise<Reloaded | undefined>
+  reload(id: SessionId): Promise<Standing | undefined>
   /** The id a record left by a rotation points to; undefined when the record is anything else. */
   successorOf(id: SessionId, record: StoredRecord): SessionId | undefined
   /** Later loads must not join a read that began before this write. */
   forget(key: string): void
 }
 
-const MAX_HOPS = 8
+/** Rotations one request can be overtaken by. */
+const MAX_HOPS = 100
+/** A load joins a read at most this old, so what it finds is never staler than that, also when another node has written. */
+const MAX_JOIN_MS = 20
+
+interface Reading {
+  readonly startedAt: number
+  readonly result: Promise<Loaded | undefined>
+}
 
 export function createLoader(store: SessionStore, codec: Codec, policy: LifetimePolicy, clock: Clock): Loader {
-  const inFlight = new Map<string, Promise<Loaded | undefined>>()
+  const inFlight = new Map<string, Reading>()
 
   async function read(id: SessionId, key: string): Promise<Loaded | undefined> {
     const record = await store.load(key)
@@ -47,16 +56,18 @@ export function createLoader(store: SessionStore, codec: Codec, policy: Lifetime
 
   function load(id: SessionId): Promise<Loaded | undefined> {
     const key = storeKeyOf(id)
-    const joined = inFlight.get(key)
-    if (joined) return joined
-    const loading = read(id, key).finally(() => {
-      if (inFlight.get(key) === loading) inFlight.delete(key)
+    const startedAt = performance.now()
+    const current = inFlight.get(key)
+    if (current && startedAt - current.startedAt <= MAX_JOIN_MS) return current.result
+    const result = read(id, key).finally(() => {
+      if (inFlight.get(key) === reading) inFlight.delete(key)
     })
-    inFlight.set(key, loading)
-    return loading
+    const reading = { startedAt, result }
+    inFlight.set(key, reading)
+    return result
   }
 
-  async function reload(firstId: SessionId): Promise<Reloaded | undefined> {
+  async function reload(firstId: SessionId): Promise<Standing | undefined> {
     let id = firstId
     for (let hop = 0; hop <= MAX_HOPS; hop++) {
       const key = storeKeyOf(id)
@@ -65,11 +76,11 @@ export function createLoader(store: SessionStore, codec: Codec, policy: Lifetime
       const envelope = codec.decode(key, record.bytes)
       if (envelope.kind !== 'moved') {
         const live = liveOf(id, key, record, envelope)
-        return live && { ...live, followed: hop > 0 }
+        return live && { ...live, isSuccessor: hop > 0 }
       }
       id = unseal(id, envelope.sealedSuccessor)
     }
-    throw new SessionCorruptError(`moved more than ${MAX_HOPS} times`)
+    throw new SessionConflictError(MAX_HOPS)
   }
 
   return {

@@ -1,16 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
-import type { StoreUnavailableError } from '../errors.ts';
-import { MutationRefusedError, SessionConflictError } from '../errors.ts'
+import { MutationRefusedError, SessionConflictError, type StoreUnavailableError } from '../errors.ts'
 import type { CookieSigner } from '../signing/cookie-signer.ts'
 import { handleOf, mintSessionId, sealSuccessor, storeKeyOf } from '../signing/ids.ts'
 import type { SessionStore } from '../stores/store.ts'
 import type { Codec } from './codec.ts'
 import { expiryOf, isTouchDue, storeExpiryOf, touched, type LifetimePolicy, type TouchRule } from './lifetime.ts'
-import { createLoader, type Loaded } from './loader.ts'
+import { createLoader, type Loaded, type Standing } from './loader.ts'
 import { applyChange, type Change, type Mutation } from './mutation.ts'
 import { isSameJson, valueAt, type DataPath } from './paths.ts'
-import type { EpochMs, Session, SessionId } from './session.ts'
+import type { EpochMs, Session, SessionId, Version } from './session.ts'
 import { createTurns } from './turns.ts'
 
 /** What a request's cookies opened. */
@@ -74,31 +73,45 @@ export interface Sessions {
 }
 
 const MAX_COMMIT_ATTEMPTS = 40
-const MAX_CANDIDATES = 8
+/** Store reads one request may cause with cookies that are signed. A forged one costs a hash at most. */
+const MAX_SIGNED_CANDIDATES = 8
 const MAX_BACKOFF_MS = 25
 const KEEP: CookieChange = { kind: 'keep' }
+const CLEAR: CookieChange = { kind: 'clear' }
 const UNCHANGED: Committed = { cookie: KEEP, outcome: 'none' }
+
+/** The cookie a request came with. */
+interface Presented {
+  readonly id: SessionId
+  readonly isKeyRetired: boolean
+}
+
+/** What a commit came to, and where the session stands then; undefined when it has ended. */
+interface Turn {
+  readonly committed: Committed
+  readonly standing: Standing | undefined
+}
 /** The session ended while this request ran: its change is dropped, and the cookie, which may be a newer one's, is left alone. */
-const DROPPED: Committed = { cookie: KEEP, outcome: 'dropped' }
+const DROPPED: Turn = { committed: { cookie: KEEP, outcome: 'dropped' }, standing: undefined }
 
 export const NO_SESSION: Opened = { loaded: undefined, wasPresented: false, isKeyRetired: false, unavailable: undefined }
 
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, codec, cookies, policy, clock, events } = options
   const loader = createLoader(store, codec, policy, clock)
-  const turns = createTurns()
+  const turns = createTurns<Turn>()
   const encode = (key: string, session: Session): Uint8Array => codec.encode(key, { kind: 'live', session })
   const tombstoneUntil = (): EpochMs => (clock() + options.tombstoneMs) as EpochMs
 
   async function open(candidates: readonly string[]): Promise<Opened> {
     if (candidates.length === 0) return NO_SESSION
     const none = { ...NO_SESSION, wasPresented: true }
-    if (candidates.length > MAX_CANDIDATES) return none
     const signed = new Map<SessionId, boolean>()
     for (const candidate of candidates) {
       const unsigned = cookies.unsign(candidate)
       if (unsigned) signed.set(unsigned.id, unsigned.isCurrentKey)
     }
+    if (signed.size > MAX_SIGNED_CANDIDATES) return none
     const found = (await Promise.all([...signed.keys()].map(loader.load))).filter((loaded) => loaded !== undefined)
     if (found.length > 1) events.ambiguousCookies()
     const [loaded] = found
@@ -107,27 +120,38 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   async function commit(opened: Opened, mutation: Mutation, rules: CommitRules): Promise<Committed> {
-    if (mutation.kind === 'none') return touchIfDue(opened, rules.touch)
+    if (mutation.kind === 'none') return refresh(opened, rules.touch)
     if (opened.unavailable) throw opened.unavailable
     if (mutation.kind === 'destroy') return destroy(opened)
-    const { loaded } = opened
-    return loaded ? turns.take(loaded.key, () => change(opened, loaded, mutation, rules)) : create(mutation, rules)
+    const { loaded, isKeyRetired } = opened
+    if (!loaded) return create(mutation, rules)
+    const presented: Presented = { id: loaded.session.id, isKeyRetired }
+    const asOpened: Standing = { ...loaded, isSuccessor: false }
+    // Whoever waited for a turn starts from what that turn stored, and so meets no conflict within this process.
+    const turn = await turns.take(loaded.key, (before) => change(presented, before?.standing ?? asOpened, mutation, rules))
+    return turn.committed
   }
 
-  async function touchIfDue({ loaded, isKeyRetired }: Opened, rule: TouchRule): Promise<Committed> {
-    if (!loaded) return UNCHANGED
-    const now = clock()
-    const cookie = isKeyRetired ? setCookie(loaded.session) : KEEP
-    if (!isTouchDue(loaded.session, policy, rule, now)) return { cookie, outcome: 'none' }
-    const next = touched(loaded.session, now)
+  /**
+   * What a request that changes nothing still may do: slide the idle lifetime, replace a cookie signed by a retired key. Both look
+   * at the record again first, since the request may have been slow: a session that has moved to another id meanwhile must not
+   * get its old cookie back, one that has ended must not get any, and lifetimes may have become shorter.
+   */
+  async function refresh({ loaded, isKeyRetired }: Opened, rule: TouchRule): Promise<Committed> {
+    if (!loaded || !(isKeyRetired || isTouchDue(loaded.session, policy, rule, clock()))) return UNCHANGED
     try {
-      await store.touch(loaded.key, storeExpiryOf(next))
+      const standing = await loader.reload(loaded.session.id)
+      if (!standing || standing.isSuccessor) return UNCHANGED
+      const now = clock()
+      if (!isTouchDue(standing.session, policy, rule, now)) return { cookie: isKeyRetired ? setCookie(standing.session) : KEEP, outcome: 'none' }
+      const next = touched(standing.session, now)
+      await store.touch(standing.key, storeExpiryOf(next))
+      loader.forget(standing.key)
+      return { cookie: isKeyRetired || next.permanent ? setCookie(next) : KEEP, outcome: 'touched' }
     } catch (error) {
       events.touchFailed(error)
-      return { cookie, outcome: 'none' }
+      return UNCHANGED
     }
-    loader.forget(loaded.key)
-    return { cookie: next.permanent ? setCookie(next) : cookie, outcome: 'touched' }
   }
 
   async function create(change: Change, rules: CommitRules): Promise<Committed> {
@@ -147,62 +171,58 @@ export function createSessions(options: SessionsOptions): Sessions {
     return { cookie: setCookie(session), outcome: 'created' }
   }
 
-  async function change(opened: Opened, first: Loaded, change: Change, rules: CommitRules): Promise<Committed> {
-    let base = first
-    let wasFollowed = false
+  async function change({ id, isKeyRetired }: Presented, first: Standing, change: Change, rules: CommitRules): Promise<Turn> {
+    let base: Standing | undefined = first
     for (let attempt = 1; attempt <= MAX_COMMIT_ATTEMPTS; attempt++) {
+      const now = clock()
+      if (!base || expiryOf(base.session, policy) <= now) return DROPPED
       if (change.ifVersion !== undefined && change.ifVersion !== base.version) throw new MutationRefusedError('version', 'the record is at another version')
-      const next = touched(applyChange(base.session, change), clock())
+      const next = touched(applyChange(base.session, change), now)
       if (!isEmpty(next)) rules.check(next)
-      const committed = await write(base, next, { mayRotate: !wasFollowed, change, isKeyRetired: opened.isKeyRetired })
-      if (committed) return committed
+      const turn = await write(base, next, change.rotate, isKeyRetired)
+      if (turn) return turn
 
       events.conflict()
       if (attempt > 1) await sleep(Math.random() * Math.min(attempt * 2, MAX_BACKOFF_MS))
-      const fresh = await loader.reload(first.session.id)
-      if (!fresh) return DROPPED
-      wasFollowed = fresh.followed
-      base = fresh
+      base = await loader.reload(id)
     }
     throw new SessionConflictError(MAX_COMMIT_ATTEMPTS)
   }
 
-  interface WriteRules {
-    readonly mayRotate: boolean
-    readonly change: Change
-    readonly isKeyRetired: boolean
-  }
-
   /** One compare-and-set. Undefined: another writer was first. */
-  async function write(base: Loaded, next: Session, { mayRotate, change, isKeyRetired }: WriteRules): Promise<Committed | undefined> {
-    const isOvertaken = !mayRotate
+  async function write(base: Standing, next: Session, isRotationAsked: boolean, isKeyRetired: boolean): Promise<Turn | undefined> {
     if (isEmpty(next)) {
-      if (!(await replace(base, codec.encode(base.key, { kind: 'gone' }), tombstoneUntil()))) return undefined
-      return { cookie: isOvertaken ? KEEP : { kind: 'clear' }, outcome: 'destroyed' }
+      const version = await replace(base, codec.encode(base.key, { kind: 'gone' }), tombstoneUntil())
+      return version && { committed: { cookie: base.isSuccessor ? KEEP : CLEAR, outcome: 'destroyed' }, standing: undefined }
     }
-    const isLogin = change.rotate || options.rotateOn.some((path) => !isSameJson(valueAt(base.session.data, path), valueAt(next.data, path)))
-    if (isLogin && mayRotate) return rotate(base, next)
-    if (!(await replace(base, encode(base.key, next), storeExpiryOf(next)))) return undefined
-    // A request overtaken by a rotation may come from whoever fixed the old id: it never learns the new one.
-    const isCookieDue = next.permanent || next.permanent !== base.session.permanent || isKeyRetired
-    return { cookie: isCookieDue && !isOvertaken ? setCookie(next) : KEEP, outcome: 'stored' }
+    const isLogin = options.rotateOn.some((path) => !isSameJson(valueAt(base.session.data, path), valueAt(next.data, path)))
+    // A request overtaken by a rotation may come from whoever fixed the old id, and so may the rotation: the one never learns the
+    // new id, and what needs an id that nobody else knows, a login, is not put under it.
+    if (base.isSuccessor && isLogin) throw new SessionConflictError(1)
+    if (!base.isSuccessor && (isLogin || isRotationAsked)) return rotate(base, next)
+    const version = await replace(base, encode(base.key, next), storeExpiryOf(next))
+    if (!version) return undefined
+    const isCookieDue = !base.isSuccessor && (next.permanent || base.session.permanent || isKeyRetired)
+    return { committed: { cookie: isCookieDue ? setCookie(next) : KEEP, outcome: 'stored' }, standing: { ...base, session: next, version } }
   }
 
-  async function replace(base: Loaded, bytes: Uint8Array, expiresAt: EpochMs): Promise<boolean> {
+  async function replace(base: Loaded, bytes: Uint8Array, expiresAt: EpochMs): Promise<Version | undefined> {
     const written = await store.replace(base.key, base.version, bytes, expiresAt)
     loader.forget(base.key)
-    return written.outcome === 'stored'
+    return written.outcome === 'stored' ? written.version : undefined
   }
 
   /** The successor is stored first and known to nobody; the old record then becomes a pointer to it in one step, or the successor goes. */
-  async function rotate(base: Loaded, next: Session): Promise<Committed | undefined> {
+  async function rotate(base: Standing, next: Session): Promise<Turn | undefined> {
     const id = mintSessionId()
     const session = { ...next, id, handle: handleOf(id, options.handleSecret) }
     const key = storeKeyOf(id)
     const written = await store.create(key, encode(key, session), storeExpiryOf(session))
     if (written.outcome !== 'stored') return undefined
     const pointer = codec.encode(base.key, { kind: 'moved', sealedSuccessor: sealSuccessor(base.session.id, id) })
-    if (await replace(base, pointer, tombstoneUntil())) return { cookie: setCookie(session), outcome: 'rotated' }
+    if (await replace(base, pointer, tombstoneUntil())) {
+      return { committed: { cookie: setCookie(session), outcome: 'rotated' }, standing: { key, session, version: written.version, isSuccessor: true } }
+    }
     await store.destroy(key, clock())
     return undefined
   }
@@ -215,7 +235,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       loader.forget(key)
       id = ended && loader.successorOf(id, ended)
     }
-    return { cookie: wasPresented ? { kind: 'clear' } : KEEP, outcome: loaded ? 'destroyed' : 'none' }
+    return { cookie: wasPresented ? CLEAR : KEEP, outcome: loaded ? 'destroyed' : 'none' }
   }
 
   function setCookie(session: Session): CookieChange {

@@ -42,7 +42,8 @@ export function assertionKeyOf(id: string, alg: AssertionAlg, material: string):
 }
 
 const SIGNATURE_CHARS = { HS256: 43, EdDSA: 86, ES256: 86 } as const
-const MAX_REUSED = 10_000
+/** Characters of signed values kept for reuse, in each of two generations. */
+const MAX_REUSED_CHARS = 4 * 1_024 * 1_024
 
 interface Signed {
   readonly token: string
@@ -56,6 +57,7 @@ export function createAssertionSigner(audience: string, expose: readonly DataPat
   const subjectOf = createSubjectReader(options.subject)
   let recent = new Map<string, Signed>()
   let older = new Map<string, Signed>()
+  let recentChars = 0
 
   function signNow(asserted: AssertedSession | undefined, issuedAt: number): string {
     const input = `${header}.${base64urlJson(claimsOf(asserted, issuedAt))}`
@@ -75,11 +77,13 @@ export function createAssertionSigner(audience: string, expose: readonly DataPat
 
   /** Two generations: when the young one is full it becomes the old one, so memory is bounded and a hit costs one look-up. */
   function remember(cacheKey: string, signed: Signed): void {
-    if (recent.size >= MAX_REUSED) {
+    if (recentChars > MAX_REUSED_CHARS) {
       older = recent
       recent = new Map()
+      recentChars = 0
     }
     recent.set(cacheKey, signed)
+    recentChars += signed.token.length
   }
 
   return {
