@@ -107,7 +107,7 @@ def _refuse_null(value):
 
 def _text(value):
     """JSON in printable ASCII: what a header can carry, and how values are compared (in Python, True == 1)."""
-    return json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":")).replace("\x7f", "\\u007f")
+    return json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":"))
 
 
 class GatewaySession(dict, SessionMixin):
