@@ -7,6 +7,7 @@ import type { ReadResponseHeaders } from '../http/response-headers.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Deadlines } from '../proxy/deadlines.ts'
+import type { ClientLimits } from '../proxy/forward.ts'
 import type { Upstream } from '../proxy/upstream-pool.ts'
 import type { SessionStore } from '../stores/store.ts'
 import type { Session } from '../session/session.ts'
@@ -15,11 +16,9 @@ import type { CookieSigner } from '../signing/cookie-signer.ts'
 import type { RouteTable } from './route.ts'
 import type { RateLimiter } from './rate-limit.ts'
 
-export interface RequestLimits {
+export interface RequestLimits extends ClientLimits {
   readonly maxHeaderCount: number
   readonly maxTargetBytes: number
-  readonly bodyIdleMs: number
-  readonly responseIdleMs: number
 }
 
 /** One generation of the configuration, immutable. Each request sees exactly one. */

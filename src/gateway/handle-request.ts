@@ -34,12 +34,13 @@ async function serve(gateway: Gateway, request: IncomingMessage, response: Serve
     headers: upstreamHeadersOf(gateway, admitted, opened, trace.requestId),
     body: bodyOf(admitted, request),
     maxBodyBytes: route.maxBodyBytes,
-    bodyIdleMs: gateway.limits.bodyIdleMs,
-    responseIdleMs: gateway.limits.responseIdleMs,
+    limits: gateway.limits,
     onEarlyHints: request.httpVersionMinor === 0 ? undefined : (headers) => relayEarlyHints(response, headers),
   }, route.timeouts, gateway.deadlines)
   trace.exchange = exchange
-  response.on('close', () => exchange.abort(new ClientGoneError()))
+  response.on('close', () => {
+    if (!response.writableFinished) exchange.abort(new ClientGoneError())
+  })
   if (admitted.headers.expectsContinue && request.httpVersionMinor >= 1) response.writeContinue()
 
   const upstreamResponse = await exchange.start()

@@ -1,11 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Dispatcher } from 'undici'
+import { Socket } from 'node:net'
 import {
-  BodyTooLargeError, type GatewayError, UpstreamAbortedError, UpstreamConnectError, UpstreamProtocolError, UpstreamTimeoutError,
+  BodyTooLargeError, UpstreamAbortedError, UpstreamConnectError, UpstreamProtocolError, UpstreamTimeoutError,
 } from '../errors.ts'
 import type { RawHeaders } from '../http/field-names.ts'
+import { ConnectionLostError } from './connection.ts'
 import type { Deadlines, Watched } from './deadlines.ts'
-import type { Target, Upstream } from './upstream-pool.ts'
+import { discardRest, Upload, type UploadWatcher } from './upload.ts'
+import { ConnectFailedError, type Target, type Upstream } from './upstream-pool.ts'
 
 /** All in ms; 0 means no limit. */
 export interface Timeouts {
@@ -13,6 +15,16 @@ export interface Timeouts {
   readonly firstByteMs: number
   readonly idleMs: number
   readonly totalMs: number
+}
+
+/** What a client may cost while an exchange lasts. */
+export interface ClientLimits {
+  /** The client may stop sending its body for this long. */
+  readonly bodyIdleMs: number
+  /** Bytes per second its body must average, once 10 s were spent on waiting for it; 0: no limit. */
+  readonly minBodyRate: number
+  /** The client may stop reading the response for this long. */
+  readonly responseIdleMs: number
 }
 
 export interface ForwardRequest {
@@ -24,10 +36,7 @@ export interface ForwardRequest {
   /** Undefined when the request has no body. */
   readonly body: IncomingMessage | undefined
   readonly maxBodyBytes: number
-  /** The client may stop sending its body for this long. */
-  readonly bodyIdleMs: number
-  /** The client may stop reading the response for this long. */
-  readonly responseIdleMs: number
+  readonly limits: ClientLimits
   readonly onEarlyHints: ((headers: RawHeaders) => void) | undefined
 }
 
@@ -36,11 +45,11 @@ export interface UpstreamResponse {
   readonly status: number
   readonly reason: string
   readonly headers: RawHeaders
-  /** Streams the body with back-pressure and ends `response`; on an upstream failure destroys it, so truncation is visible. */
+  /** Streams the body with back-pressure and ends `response`; on an upstream failure cuts it, so truncation is visible. */
   pipe(response: ServerResponse): void
 }
 
-/** Why a client's stall ended the exchange: there is nobody left to answer. */
+/** Why a client's stall ended the exchange: it sends too slowly, or reads too slowly. */
 export class ClientStalledError extends Error {}
 /** The client closed its connection. */
 export class ClientGoneError extends Error {}
@@ -48,7 +57,6 @@ export class ClientGoneError extends Error {}
 /** undici's raw handler interface: field lines as bytes in order, as they came. (Its newer one hands out a merged object.) */
 interface RawDispatchHandler {
   onConnect(abort: (error?: Error) => void): void
-  onBodySent(chunk: Buffer): void
   onRequestSent(): void
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, reason: string): boolean
   onData(chunk: Buffer): boolean
@@ -56,24 +64,32 @@ interface RawDispatchHandler {
   onError(error: Error): void
 }
 
+/**
+ * What is awaited: `connect` -> `upload` <-> `firstByte` -> `idle` <-> `client` -> the end. The client is to blame for a stall in
+ * `upload` and `client`, the upstream in the others.
+ */
 type Phase = 'connect' | 'upload' | 'firstByte' | 'idle' | 'client'
 
 const EARLY_HINTS = 103
 const MAX_INTERIM = 32
+/** A connection attempt ends itself in time and may be followed by one to another target; later than this, the pool is exhausted. */
+const CONNECT_SLACK_MS = 50
 /** At most this much body waits in memory for the head to be committed; more stays in the upstream's socket. */
 const MAX_HELD_BYTES = 65_536
-const BAD_REASON = /[^\t\x20-\x7e\x80-\xff]/
+const MAX_JOINED_BYTES = 16_384
+const CONTROL = /[^\t\x20-\x7e\x80-\uffff]/
+const NOT_ASCII = /[^\t\x20-\x7e]/
 const RESENDABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
  * One HTTP exchange with an upstream on undici's dispatch, as one promise for the head. Retries on another target what was never
  * sent, and once a bodiless safe request whose reused connection turned out dead (RFC 9110 section 9.2.2); nothing else.
  */
-export class Exchange implements RawDispatchHandler, Watched {
+export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
   deadlineAt = Infinity
-  bodyBytesReceived = 0
   private phase: Phase = 'connect'
   private readonly totalDeadlineAt: number
+  private upload: Upload | undefined
   private readonly tried: Target[] = []
   private target: Target | undefined
   private isConnected = false
@@ -82,7 +98,6 @@ export class Exchange implements RawDispatchHandler, Watched {
   private hasEnded = false
   private failure: Error | undefined
   private interims = 0
-  private requestBytes = 0
   private heldBytes = 0
   private held: Buffer[] = []
   private sink: ServerResponse | undefined
@@ -100,11 +115,13 @@ export class Exchange implements RawDispatchHandler, Watched {
     this.totalDeadlineAt = timeouts.totalMs > 0 ? performance.now() + timeouts.totalMs : Infinity
   }
 
-  /** Resolves at the response head, body unread. Rejects with a GatewayError, or ClientGoneError after `abort`. */
+  /** Resolves at the response head, body unread. Rejects with a GatewayError, ClientStalledError, or what `abort` was given. */
   start(): Promise<UpstreamResponse> {
     return new Promise((resolve, reject) => {
       this.resolve = resolve
       this.reject = reject
+      const { body, maxBodyBytes, limits } = this.request
+      this.upload = body && new Upload(body, { maxBytes: maxBodyBytes, minRate: limits.minBodyRate }, this)
       this.deadlines.watch(this)
       this.dispatch()
     })
@@ -116,6 +133,7 @@ export class Exchange implements RawDispatchHandler, Watched {
     this.failure = error
     this.deadlines.unwatch(this)
     this.abortUpstream?.(error)
+    this.upload?.destroy()
     if (!this.hasHead) this.reject(error)
   }
 
@@ -128,9 +146,9 @@ export class Exchange implements RawDispatchHandler, Watched {
     if (!target) return this.fail(new UpstreamConnectError(this.upstream.name, 'no target left'))
     this.target = target
     this.isConnected = false
-    this.await('connect', this.timeouts.connectMs)
-    const { method, target: path, headers, body } = this.request
-    target.dispatcher.dispatch({ path, method: method, headers, body: body ?? null }, this as object)
+    this.await('connect', this.timeouts.connectMs + CONNECT_SLACK_MS)
+    const { method, target: path, headers } = this.request
+    target.dispatcher.dispatch({ path, method, headers, body: this.upload ?? null }, this)
   }
 
   private await(phase: Phase, limitMs: number): void {
@@ -140,29 +158,42 @@ export class Exchange implements RawDispatchHandler, Watched {
 
   onDeadline(): void {
     const isTotal = performance.now() >= this.totalDeadlineAt
-    if (this.phase === 'client' || (this.phase === 'upload' && !isTotal)) return this.fail(new ClientStalledError('the client stalled'))
-    this.fail(new UpstreamTimeoutError(this.upstream.name, isTotal ? 'total' : (this.phase as 'connect' | 'firstByte' | 'idle')))
+    const { phase } = this
+    if (isTotal) return this.fail(new UpstreamTimeoutError(this.upstream.name, 'total'))
+    if (phase === 'upload' || phase === 'client') return this.fail(new ClientStalledError('the client stalled'))
+    this.fail(new UpstreamTimeoutError(this.upstream.name, phase))
   }
 
   /** Before the head the promise rejects; after it the client's connection is cut, since nothing else can say "incomplete". */
   private fail(error: Error): void {
     this.abort(error)
-    this.sink?.destroy()
+    if (this.sink) cut(this.sink)
   }
 
+  /** Throwing takes a request that failed while it waited for a connection out of undici's queue and leaves the connection alone. */
   onConnect(abort: (error?: Error) => void): void {
-    if (this.failure) return abort(this.failure)
+    if (this.failure) throw this.failure
     this.isConnected = true
     this.abortUpstream = abort
     this.target?.health.succeeded()
-    if (this.request.body) this.await('upload', this.request.bodyIdleMs)
+    if (this.upload) this.await('upload', this.request.limits.bodyIdleMs)
     else this.await('firstByte', this.timeouts.firstByteMs)
   }
 
-  onBodySent(chunk: Buffer): void {
-    this.requestBytes += chunk.length
-    if (this.requestBytes > this.request.maxBodyBytes) this.fail(new BodyTooLargeError(this.request.maxBodyBytes))
-    else if (this.phase === 'upload') this.await('upload', this.request.bodyIdleMs)
+  onUploadMoved(): void {
+    if (this.isConnected && !this.hasHead) this.await('upload', this.request.limits.bodyIdleMs)
+  }
+
+  onUploadBlocked(): void {
+    if (this.phase === 'upload') this.await('firstByte', this.timeouts.firstByteMs)
+  }
+
+  onUploadTooLarge(): void {
+    this.fail(new BodyTooLargeError(this.request.maxBodyBytes))
+  }
+
+  onUploadTooSlow(): void {
+    this.fail(new ClientStalledError('the client sends too slowly'))
   }
 
   onRequestSent(): void {
@@ -170,21 +201,28 @@ export class Exchange implements RawDispatchHandler, Watched {
   }
 
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, reason: string): boolean {
-    if (status < 200) {
-      if (++this.interims > MAX_INTERIM) throw new UpstreamProtocolError(this.upstream.name, `more than ${MAX_INTERIM} interim responses`)
-      if (status === EARLY_HINTS) this.request.onEarlyHints?.(latin1(rawHeaders))
-      return true
-    }
-    if (status > 599 || BAD_REASON.test(reason)) throw new UpstreamProtocolError(this.upstream.name, 'invalid status line')
+    if (status < 200) return this.onInterim(status, rawHeaders)
+    if (status > 599 || CONTROL.test(reason)) return this.refuse('invalid status line')
     this.hasHead = true
     this.resumeUpstream = resume
     this.await('idle', this.timeouts.idleMs)
-    this.resolve({ status, reason, headers: latin1(rawHeaders), pipe: (response) => this.pipe(response) })
+    this.resolve({ status, reason: NOT_ASCII.test(reason) ? '' : reason, headers: latin1(rawHeaders), pipe: (response) => this.pipe(response) })
     return true
   }
 
+  private onInterim(status: number, rawHeaders: Buffer[]): boolean {
+    if (status < 100) return this.refuse('invalid status line')
+    if (++this.interims > MAX_INTERIM) return this.refuse(`more than ${MAX_INTERIM} interim responses`)
+    if (status === EARLY_HINTS) this.request.onEarlyHints?.(latin1(rawHeaders))
+    return true
+  }
+
+  private refuse(reason: string): false {
+    this.fail(new UpstreamProtocolError(this.upstream.name, reason))
+    return false
+  }
+
   onData(chunk: Buffer): boolean {
-    this.bodyBytesReceived += chunk.length
     if (!this.sink) {
       this.held.push(chunk)
       this.heldBytes += chunk.length
@@ -194,35 +232,37 @@ export class Exchange implements RawDispatchHandler, Watched {
       this.await('idle', this.timeouts.idleMs)
       return true
     }
-    this.await('client', this.request.responseIdleMs)
+    this.await('client', this.request.limits.responseIdleMs)
     return false
   }
 
   onComplete(): void {
     this.hasEnded = true
     this.deadlines.unwatch(this)
-    this.sink?.end()
+    if (!this.sink) return
+    this.sink.end()
+    this.dropUpload(this.sink)
   }
 
   onError(error: Error): void {
     this.abortUpstream = undefined
     if (this.failure) return
     if (this.hasHead) return this.fail(new UpstreamAbortedError(this.upstream.name, error))
-    if (!this.isConnected) return this.retryElsewhere(error)
-    if (this.isDeadConnection(error)) return this.resend()
+    if (error instanceof ConnectFailedError) return this.retryElsewhere(error)
+    if (error instanceof ConnectionLostError && error.wasStale && this.mayResend()) return this.resend()
     this.fail(asGatewayError(this.upstream.name, error))
   }
 
-  private retryElsewhere(error: Error): void {
+  private retryElsewhere(error: ConnectFailedError): void {
     if (!this.target) return
     this.target.health.failed()
     this.tried.push(this.target)
     if (this.tried.length < this.upstream.targets.length) return this.dispatch()
-    this.fail(isConnectTimeout(error) ? new UpstreamTimeoutError(this.upstream.name, 'connect') : new UpstreamConnectError(this.upstream.name, error))
+    this.fail(error.isTimeout ? new UpstreamTimeoutError(this.upstream.name, 'connect') : new UpstreamConnectError(this.upstream.name, error.cause))
   }
 
-  private isDeadConnection(error: Error): boolean {
-    return !this.wasResent && !this.request.body && RESENDABLE.has(this.request.method) && this.interims === 0 && isClosedByPeer(error)
+  private mayResend(): boolean {
+    return !this.wasResent && !this.upload && RESENDABLE.has(this.request.method)
   }
 
   private resend(): void {
@@ -233,41 +273,63 @@ export class Exchange implements RawDispatchHandler, Watched {
   private pipe(response: ServerResponse): void {
     const { held } = this
     this.held = []
-    if (this.failure) return void response.destroy()
+    if (this.failure) return cut(response)
     if (this.hasEnded) {
-      for (const chunk of held.slice(0, -1)) response.write(chunk)
-      return void response.end(held.at(-1))
+      endWith(response, held)
+      return this.dropUpload(response)
     }
     this.sink = response
-    response.on('drain', () => {
-      this.await('idle', this.timeouts.idleMs)
-      this.resumeUpstream?.()
-    })
+    response.on('drain', () => this.onDrain())
     let canTakeMore = true
     for (const chunk of held) canTakeMore = response.write(chunk)
     if (held.length === 0) response.flushHeaders()
     if (canTakeMore) this.resumeUpstream?.()
-    else this.await('client', this.request.responseIdleMs)
+    else this.await('client', this.request.limits.responseIdleMs)
   }
+
+  /** After the end `resumeUpstream` belongs to the next exchange on the connection. */
+  private onDrain(): void {
+    if (this.hasEnded || this.failure) return
+    this.await('idle', this.timeouts.idleMs)
+    this.resumeUpstream?.()
+  }
+
+  /** The upstream has answered in full without reading all of the request: nobody reads the rest. */
+  private dropUpload(response: ServerResponse): void {
+    if (this.request.body) discardRest(this.request.body, response)
+  }
+}
+
+/** A short body goes out with the head in one write: as latin1 text, which is byte for byte the same, it joins the head's string. */
+function endWith(response: ServerResponse, held: readonly Buffer[]): void {
+  const [only] = held
+  if (held.length === 1 && only && only.length <= MAX_JOINED_BYTES) return void response.end(only.toString('latin1'), 'latin1')
+  for (const chunk of held) response.write(chunk)
+  response.end()
+}
+
+/**
+ * Ends a response so that the client can tell that it is incomplete: its head, but no end of its body. An HTTP/1.0 client takes a
+ * plain close for the end of the body (RFC 9112 section 6.3), so its connection is reset (TLS and unix sockets have no reset).
+ */
+function cut(response: ServerResponse): void {
+  if (response.destroyed) return
+  response.flushHeaders()
+  const { socket } = response
+  if (response.req.httpVersionMinor === 0 && socket?.constructor === Socket && socket.remoteAddress !== undefined) socket.resetAndDestroy()
+  response.destroy()
 }
 
 function latin1(raw: readonly Buffer[]): string[] {
   return raw.map((bytes) => bytes.toString('latin1'))
 }
 
-function codeOf(error: Error): string {
-  return 'code' in error && typeof error.code === 'string' ? error.code : ''
+function asGatewayError(upstream: string, error: Error): Error {
+  if (error instanceof ClientGoneError) return error
+  return isLostConnection(error) ? new UpstreamAbortedError(upstream, error) : new UpstreamProtocolError(upstream, error.message, error)
 }
 
-function isConnectTimeout(error: Error): boolean {
-  return codeOf(error) === 'UND_ERR_CONNECT_TIMEOUT'
-}
-
-function isClosedByPeer(error: Error): boolean {
-  const code = codeOf(error)
-  return code === 'ERR_UPSTREAM_RESET' || code === 'EPIPE' || (code === 'UND_ERR_SOCKET' && error.message === 'other side closed')
-}
-
-function asGatewayError(upstream: string, error: Error): GatewayError {
-  return isClosedByPeer(error) ? new UpstreamAbortedError(upstream, error) : new UpstreamProtocolError(upstream, error.message, error)
+function isLostConnection(error: Error): boolean {
+  if (error instanceof ConnectionLostError || 'syscall' in error) return true
+  return 'code' in error && error.code === 'UND_ERR_SOCKET' && error.message.endsWith('closed')
 }

@@ -9,10 +9,15 @@ export interface HealthOptions {
   readonly timeoutMs: number
 }
 
-/** Whether a target takes part: out after some failed connections in a row, back after the cool-down or a good probe. */
+/**
+ * Whether a target takes part: out after some failed connections (or probes) in a row. Back after the cool-down; where it is
+ * probed, after a good probe only, since a server that accepts connections may still answer nothing but errors.
+ */
 export interface TargetHealth {
   isHealthy(): boolean
+  /** A request got a connection. */
   succeeded(): void
+  /** A connection attempt failed. */
   failed(): void
   stop(): void
 }
@@ -21,7 +26,7 @@ export function createTargetHealth(dispatcher: Dispatcher, options: HealthOption
   let failuresInARow = 0
   let outUntil = 0
 
-  function succeeded(): void {
+  function recovered(): void {
     if (failuresInARow === 0) return
     if (failuresInARow >= options.failures) onChange(true)
     failuresInARow = 0
@@ -41,7 +46,7 @@ export function createTargetHealth(dispatcher: Dispatcher, options: HealthOption
         method: 'GET', path, headersTimeout: options.timeoutMs, bodyTimeout: options.timeoutMs, signal: AbortSignal.timeout(options.timeoutMs),
       })
       await body.dump()
-      if (statusCode < 400) succeeded()
+      if (statusCode < 400) recovered()
       else failed()
     } catch {
       failed()
@@ -52,7 +57,7 @@ export function createTargetHealth(dispatcher: Dispatcher, options: HealthOption
   const timer = path === undefined ? undefined : setInterval(() => void probe(path), options.intervalMs).unref()
   return {
     isHealthy: () => failuresInARow < options.failures || (path === undefined && performance.now() >= outUntil),
-    succeeded,
+    succeeded: path === undefined ? recovered : () => undefined,
     failed,
     stop: () => clearInterval(timer),
   }

@@ -1,6 +1,7 @@
+import type { Socket } from 'node:net'
 import { buildConnector, Pool, type Dispatcher } from 'undici'
+import { correctConnection } from './connection.ts'
 import { createTargetHealth, type TargetHealth } from './target-health.ts'
-import { keepResetsVisible } from './visible-resets.ts'
 
 /** One server of an app. */
 export interface TargetOptions {
@@ -39,6 +40,15 @@ export interface Upstream {
   close(): Promise<void>
 }
 
+/** A connection attempt that failed: whatever was to be sent on it was not. */
+export class ConnectFailedError extends Error {
+  readonly code = 'ERR_UPSTREAM_CONNECT_FAILED'
+
+  constructor(override readonly cause: Error | null, readonly isTimeout: boolean) {
+    super('no connection', { cause })
+  }
+}
+
 const KEEP_ALIVE_MS = 4_000
 
 export function createUpstream(options: UpstreamOptions): Upstream {
@@ -64,14 +74,6 @@ export function createUpstream(options: UpstreamOptions): Upstream {
 }
 
 function openTarget(target: TargetOptions, options: UpstreamOptions): Target {
-  const connect = buildConnector({
-    timeout: options.connectMs,
-    allowH2: false,
-    rejectUnauthorized: options.tls.rejectUnauthorized,
-    ...(target.socketPath === undefined ? {} : { socketPath: target.socketPath }),
-    ...(options.tls.ca === undefined ? {} : { ca: options.tls.ca }),
-    ...(options.tls.servername === undefined ? {} : { servername: options.tls.servername }),
-  })
   const dispatcher = new Pool(target.origin, {
     connections: options.connections,
     pipelining: 1,
@@ -81,13 +83,35 @@ function openTarget(target: TargetOptions, options: UpstreamOptions): Target {
     // Shorter than the keep-alive of common servers (node:http closes after 5 s), so that a reused connection is seldom a dead one.
     keepAliveTimeout: KEEP_ALIVE_MS,
     maxHeaderSize: options.maxResponseHeaderBytes,
-    connect: (connectOptions, callback) => {
-      connect(connectOptions, (...result) => {
-        if (result[1]) keepResetsVisible(result[1])
-        callback(...result)
-      })
-    },
+    connect: connectorOf(target, options),
   })
   const health = createTargetHealth(dispatcher, options.health, (isHealthy) => options.onHealthChange(target.text, isHealthy))
   return { ...target, dispatcher, health }
+}
+
+/** Opens connections in at most `connectMs`, and puts right what undici would read wrongly from them. */
+function connectorOf({ socketPath }: TargetOptions, { connectMs, tls }: UpstreamOptions): buildConnector.connector {
+  // Its own timer may be a second late; and it returns the socket, though its type does not say so.
+  const connect = buildConnector({
+    timeout: 0,
+    allowH2: false,
+    rejectUnauthorized: tls.rejectUnauthorized,
+    ...(socketPath === undefined ? {} : { socketPath }),
+    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+    ...(tls.servername === undefined ? {} : { servername: tls.servername }),
+  }) as (...parameters: Parameters<buildConnector.connector>) => Socket
+
+  return (address, callback) => {
+    let isTimeout = false
+    const connecting = connect(address, (error, socket) => {
+      clearTimeout(timer)
+      if (!socket) return callback(new ConnectFailedError(error, isTimeout), null)
+      correctConnection(socket)
+      callback(null, socket)
+    })
+    const timer = setTimeout(() => {
+      isTimeout = true
+      connecting.destroy(new Error(`no connection within ${connectMs} ms`))
+    }, connectMs)
+  }
 }
