@@ -11,7 +11,7 @@ import { isOptional, schemasAt, typedText } from './schema-walk.ts'
 import { type Config, configShape } from './schema.ts'
 import { readSecretFiles, reasonOf } from './secret-files.ts'
 import { isMembers, mapTree, pathText, valueAt, withValue } from './tree.ts'
-import { parseYaml, type YamlSource } from './yaml-source.ts'
+import type { YamlSource } from './yaml-source.ts'
 
 export type { Config } from './schema.ts'
 
@@ -100,10 +100,11 @@ function withoutEmpty(tree: unknown): unknown {
 
 async function readSource({ file, text, tree }: ConfigSource): Promise<YamlSource> {
   if (tree !== undefined) return { tree, problems: [], lineOf: () => undefined }
+  if (file === undefined && text === undefined) return { tree: undefined, problems: [], lineOf: () => undefined }
+  const { parseYaml } = await import('./yaml-source.ts')    // 30 ms that a start without a file saves
   if (text !== undefined) return parseYaml(text)
-  if (file === undefined) return parseYaml('')
   try {
-    return parseYaml(new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file)))
+    return parseYaml(new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file ?? '')))
   } catch (error) {
     const message = error instanceof TypeError ? 'is not UTF-8 text' : `cannot be read: ${reasonOf(error)}`
     return { tree: undefined, problems: [{ path: '', message }], lineOf: () => undefined }

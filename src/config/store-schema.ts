@@ -3,84 +3,91 @@ import { duration } from './units.ts'
 
 const timeout = duration.prefault('250ms').describe('Deadline of one call; then the answer is "unavailable", never "no session"')
 const identifier = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, 'expected a plain SQL identifier')
-const secretPair = { password: z.string().optional(), passwordFile: z.string().min(1).optional().describe('File holding the password') }
+const secretPair = { password: z.string().optional().describe('Better in a file or a variable than here'), passwordFile: z.string().min(1).optional().describe('File holding the password') }
+
+const keyPrefix = z.string().regex(/^[\x21-\x7e]{0,64}$/, 'expected at most 64 printable ASCII characters without a space').prefault('session:').describe('Before every key, no separator added')
 
 const memory = z.strictObject({
   kind: z.literal('memory').describe('In this process: lost on restart, not shared by workers'),
-  maxEntries: z.int().min(1).prefault(100_000),
+  maxEntries: z.int().min(1).prefault(100_000).describe('Sessions kept; over it the least recently used go'),
 })
 
 const file = z.strictObject({
   kind: z.literal('file').describe('LMDB in a directory: durable, shared by the workers of one machine'),
-  path: z.string().min(1).prefault('./data'),
+  path: z.string().min(1).prefault('./data').describe('Directory; made when missing'),
   durability: z.enum(['process', 'power']).prefault('process').describe('process: an acknowledged write survives a killed process; power: also a power cut (waits for the disk)'),
   timeout: duration.prefault('2s').describe('Deadline of one call'),
 })
 
 const redis = z.strictObject({
   kind: z.literal('redis').describe('Redis or Valkey: standalone, Sentinel or Cluster'),
-  url: z.string().regex(/^(rediss?|unix):\/\//, 'expected redis://, rediss:// or unix://').prefault('redis://127.0.0.1:6379/0'),
-  username: z.string().optional(),
+  url: z.string().regex(/^(rediss?|unix):\/\//, 'expected redis://, rediss:// or unix://').prefault('redis://127.0.0.1:6379/0').describe('Host, port and database number; rediss:// with TLS, unix:// for a socket'),
+  username: z.string().optional().describe('ACL user'),
   ...secretPair,
-  keyPrefix: z.string().max(64).prefault('session:').describe('Before every key, no separator added'),
+  keyPrefix,
   timeout,
   sentinel: z.strictObject({
     name: z.string().min(1).describe('Name of the master'),
-    nodes: z.array(z.string().regex(/^.+:\d+$/, 'expected host:port')).min(1),
-    username: z.string().optional(),
+    nodes: z.array(z.string().regex(/^.+:\d+$/, 'expected host:port')).min(1).describe('Sentinels, host:port'),
+    username: z.string().optional().describe('ACL user at the sentinels'),
     ...secretPair,
   }).optional().describe('Ask these sentinels for the master, instead of `url` host and port'),
   cluster: z.array(z.string().regex(/^.+:\d+$/, 'expected host:port')).optional().describe('Some nodes of a Redis Cluster, instead of `url` host and port'),
-  tls: z.strictObject({ caFile: z.string().optional(), certFile: z.string().optional(), keyFile: z.string().optional(), servername: z.string().optional() }).optional(),
+  tls: z.strictObject({
+    caFile: z.string().optional().describe('PEM of the authority that signed the server\'s certificate'),
+    certFile: z.string().optional().describe('Client certificate in PEM'),
+    keyFile: z.string().optional().describe('Its key in PEM'),
+    servername: z.string().optional().describe('Name the certificate must carry, when it is not the host'),
+  }).optional().describe('With rediss://'),
 })
 
 const memcached = z.strictObject({
   kind: z.literal('memcached').describe('gets/cas; sessions can be evicted when it is full'),
-  servers: z.array(z.string().regex(/^.+:\d+$/, 'expected host:port')).min(1).prefault(['127.0.0.1:11211']),
-  keyPrefix: z.string().max(64).prefault('session:'),
+  servers: z.array(z.string().regex(/^.+:\d+$/, 'expected host:port')).min(1).prefault(['127.0.0.1:11211']).describe('host:port; keys are spread over them'),
+  keyPrefix,
   timeout,
 })
 
 const mongodb = z.strictObject({
-  kind: z.literal('mongodb'),
-  url: z.string().regex(/^mongodb(\+srv)?:\/\//, 'expected mongodb:// or mongodb+srv://').prefault('mongodb://127.0.0.1:27017'),
-  database: z.string().min(1).prefault('sessiongate'),
-  collection: z.string().min(1).prefault('sessions'),
+  kind: z.literal('mongodb').describe('MongoDB, or what speaks its protocol'),
+  url: z.string().regex(/^mongodb(\+srv)?:\/\//, 'expected mongodb:// or mongodb+srv://').prefault('mongodb://127.0.0.1:27017').describe('Connection string'),
+  database: z.string().min(1).prefault('sessiongate').describe('Its database'),
+  collection: z.string().min(1).prefault('sessions').describe('Its collection'),
   timeout: duration.prefault('500ms').describe('Deadline of one call'),
 })
 
 const columns = z.strictObject({
-  key: identifier.prefault('session_key'),
-  version: identifier.prefault('version'),
-  data: identifier.prefault('data'),
-  expiresAt: identifier.prefault('expires_at'),
-}).prefault({})
+  key: identifier.prefault('session_key').describe('Store key, the primary key'),
+  version: identifier.prefault('version').describe('Version of the record'),
+  data: identifier.prefault('data').describe('The record'),
+  expiresAt: identifier.prefault('expires_at').describe('Expiry, ms since 1970'),
+}).prefault({}).describe('Names of the columns')
 const sqlCommon = {
-  table: identifier.prefault('sessiongate_sessions'),
+  table: identifier.prefault('sessiongate_sessions').describe('Its table'),
   columns,
   migrate: z.boolean().prefault(true).describe('Create the table when it is missing'),
   sweepInterval: duration.prefault('60s').describe('How often expired rows are deleted, in bounded batches'),
 }
 const postgres = z.strictObject({
-  kind: z.literal('postgres'),
-  url: z.string().regex(/^postgres(ql)?:\/\//, 'expected postgres://'),
+  kind: z.literal('postgres').describe('PostgreSQL'),
+  url: z.string().regex(/^postgres(ql)?:\/\//, 'expected postgres://').describe('Connection string'),
   ...secretPair,
-  schema: identifier.optional(),
+  schema: identifier.optional().describe('Schema of the table, when it is not the first of the search path'),
   ...sqlCommon,
-  connections: z.int().min(1).prefault(10),
+  connections: z.int().min(1).prefault(10).describe('At most, per worker'),
   timeout: duration.prefault('500ms').describe('Deadline of one call'),
 })
 const mysql = z.strictObject({
   kind: z.literal('mysql').describe('MySQL or MariaDB'),
-  url: z.string().regex(/^mysql:\/\//, 'expected mysql://'),
+  url: z.string().regex(/^mysql:\/\//, 'expected mysql://').describe('Connection string'),
   ...secretPair,
   ...sqlCommon,
-  connections: z.int().min(1).prefault(10),
+  connections: z.int().min(1).prefault(10).describe('At most, per worker'),
   timeout: duration.prefault('500ms').describe('Deadline of one call'),
 })
 const sqlite = z.strictObject({
-  kind: z.literal('sqlite'),
-  path: z.string().min(1).prefault('./data/sessions.sqlite'),
+  kind: z.literal('sqlite').describe('SQLite: one machine'),
+  path: z.string().min(1).prefault('./data/sessions.sqlite').describe('Database file; made when missing'),
   ...sqlCommon,
   timeout: duration.prefault('2s').describe('Deadline of one call'),
 })

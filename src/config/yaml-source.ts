@@ -15,6 +15,8 @@ export interface YamlSource {
 const MAX_BYTES = 1_048_576
 const MAX_DEPTH = 64
 const MAX_NODES = 100_000
+/** One missing quote can make every later line wrong too. */
+const MAX_SYNTAX_PROBLEMS = 10
 
 /**
  * Parses YAML 1.2. Duplicate keys, several documents and unknown tags are problems. Messages never quote the text, since the line
@@ -22,20 +24,39 @@ const MAX_NODES = 100_000
  */
 export function parseYaml(text: string): YamlSource {
   if (text.length > MAX_BYTES) return unreadable('is larger than 1 MB')
+  if (isNestedTooDeeply(text)) return unreadable('is nested too deeply')
   const lineCounter = new LineCounter()
   let document: Document
   try {
     document = parseDocument(text, { version: '1.2', uniqueKeys: true, strict: true, prettyErrors: false, logLevel: 'error', lineCounter })
   } catch {
-    return unreadable('is not YAML that can be parsed (nested too deeply?)')
+    return unreadable('is not YAML that can be parsed')
   }
   const lines = new Map<string, number>()
-  const problems = [...document.errors, ...document.warnings].map((error) => syntaxProblem(error, lineCounter))
+  const problems = [...document.errors, ...document.warnings].slice(0, MAX_SYNTAX_PROBLEMS).map((error) => syntaxProblem(error, lineCounter))
   if (problems.length > 0) return { tree: undefined, problems, lineOf: () => undefined }
 
   const reader = new NodeReader(document, lineCounter, lines)
   const tree = document.contents === null ? undefined : reader.read(document.contents, [])
   return { tree, problems: reader.problems, lineOf: (path) => nearestLine(lines, path) }
+}
+
+/**
+ * A look at the text before it is parsed: the parser recurses, and a regular expression compiled at the end of the stack ends the
+ * process (V8 calls it out of memory), which no `catch` sees. No configuration comes near: 64 brackets, 64 "- " in a row, 128 columns.
+ */
+function isNestedTooDeeply(text: string): boolean {
+  let open = 0
+  for (const line of text.split('\n')) {
+    if (/^\s*#/.test(line)) continue
+    if (/^[ \t]{128}/.test(line) || /(?:[-?:][ \t]+){64}/.test(line)) return true
+    for (const character of line) {
+      if (character === '[' || character === '{') open++
+      else if ((character === ']' || character === '}') && open > 0) open--
+      if (open > MAX_DEPTH) return true
+    }
+  }
+  return false
 }
 
 function unreadable(message: string): YamlSource {
@@ -61,9 +82,11 @@ class NodeReader {
     private readonly lines: Map<string, number>,
   ) {}
 
+  /** The node as data; an alias that nothing defines is a problem. */
   read(node: unknown, path: Path): unknown {
     const resolved = isAlias(node) ? node.resolve(this.document) : node
     this.note(node, path)
+    if (resolved === undefined) return this.refuse(path, `not valid YAML: ${EXPLANATIONS.BAD_ALIAS ?? ''}`)
     if (++this.nodes > MAX_NODES) return this.refuse(path, 'has too many values')
     if (path.length > MAX_DEPTH) return this.refuse(path, 'is nested too deeply')
     if (isMap(resolved)) return this.readMap(resolved.items, path)
@@ -93,7 +116,8 @@ class NodeReader {
   }
 
   private refuse(path: Path, message: string): undefined {
-    if (this.problems.length === 0) this.problems.push({ path: pathText(path.slice(0, 8)), message })
+    const isNew = !this.problems.some((problem) => problem.message === message)
+    if (isNew) this.problems.push({ path: pathText(path.slice(0, 8)), message })
     return undefined
   }
 }
