@@ -1,0 +1,94 @@
+import { expect, test } from 'vitest'
+import { startGatewayProcess } from '../support/gateway-process.ts'
+import { httpClient } from '../support/http-client.ts'
+import { freePort, isListening } from '../support/ports.ts'
+import { rawResponse, startRawUpstream, step } from '../support/raw-upstream.ts'
+import { waitFor, within } from '../support/wait-for.ts'
+
+const patch = (json: string): Buffer => rawResponse({ headers: [['X-Session-Patch', json]], body: 'ok' })
+
+test('PR1: SIGTERM stops accepting, finishes what is in flight with its commit, and exits 0', async () => {
+  await using upstream = await startRawUpstream()
+  await using gateway = await startGatewayProcess({ upstream: upstream.url })
+  let answer = (): void => undefined
+  const answered = new Promise<void>((resolve) => { answer = resolve })
+  upstream.respond(() => [step.wait(answered), patch('{"kept":true}')])
+
+  using browser = httpClient(gateway.url)
+  const inFlight = browser.get('/slow')
+  await upstream.waitForRequests(1)
+  gateway.child.signal('SIGTERM')
+  await waitFor(async () => !(await isListening(gateway.port)), 'the listener to close')
+  answer()
+  const reply = await inFlight
+  expect(reply.status).toBe(200)
+  expect(reply.header('connection')).toBe('close')
+  expect(reply.header('set-cookie')).toContain('session=')
+  expect(await within(gateway.child.exited, 5_000, 'the exit')).toEqual({ code: 0, signal: null })
+})
+
+test('PR2: a second SIGTERM ends at once with status 1', async () => {
+  await using upstream = await startRawUpstream()
+  await using gateway = await startGatewayProcess({ upstream: upstream.url })
+  upstream.respond(() => [step.stall()])
+  using browser = httpClient(gateway.url)
+  const inFlight = browser.get('/never').catch(() => 'cut')
+  await upstream.waitForRequests(1)
+  gateway.child.signal('SIGTERM')
+  await gateway.child.waitForLine(/"msg":"stopping"/)
+  gateway.child.signal('SIGTERM')
+  expect(await within(gateway.child.exited, 5_000, 'the exit')).toEqual({ code: 1, signal: null })
+  expect(await inFlight).toBe('cut')
+})
+
+test('CF8, PR4: SIGHUP swaps the whole configuration under load without a failed request; a bad file changes nothing', async () => {
+  await using upstream = await startRawUpstream(undefined, { keepRequests: 10, keepBytes: false })
+  await using gateway = await startGatewayProcess({ upstream: upstream.url })
+  using browser = httpClient(gateway.url)
+  expect((await browser.get('/new')).status).toBe(200)
+
+  let isRunning = true
+  const statuses = new Set<number>()
+  const load = Promise.all(Array.from({ length: 4 }, async () => {
+    using client = httpClient(gateway.url)
+    while (isRunning) statuses.add((await client.get('/old')).status)
+  }))
+  for (let round = 0; round < 5; round++) {
+    const guarded = round % 2 === 0
+    gateway.write({ routes: [{ path: '/', upstream: 'app' }, { path: '/new', upstream: 'app', session: guarded ? 'require' : 'use' }] })
+    gateway.child.signal('SIGHUP')
+    await waitFor(async () => (await browser.get('/new')).status === (guarded ? 401 : 200), 'the new generation')
+  }
+  gateway.writeText('routes: [\nnonsense')
+  gateway.child.signal('SIGHUP')
+  await gateway.child.waitForLine(/the new configuration was refused/)
+  expect((await browser.get('/new')).status).toBe(401)
+  isRunning = false
+  await load
+  expect([...statuses]).toEqual([200])
+})
+
+test('PR8: /livez lives while /readyz says which part is away', async () => {
+  await using upstream = await startRawUpstream()
+  const deadPort = await freePort()
+  await using gateway = await startGatewayProcess({
+    upstream: upstream.url,
+    config: { store: { kind: 'redis', url: `redis://127.0.0.1:${deadPort}` } },
+  })
+  using admin = httpClient(gateway.adminUrl)
+  expect((await admin.get('/livez')).status).toBe(200)
+  const ready = await admin.get('/readyz')
+  expect(ready.status).toBe(503)
+  expect(ready.body).toMatch(/^store: session store "redis" failed to ping/)
+  using browser = httpClient(gateway.url)
+  const reply = await browser.get('/', { headers: { cookie: 'session=c1.x.y' } })
+  expect(reply.status).toBe(200)
+  expect((await admin.get('/metrics')).body).toContain('sessiongate_requests_total{route="*/",status="200"} 1')
+})
+
+test('a port that is taken ends the start with a clear message, and nothing half started', async () => {
+  await using upstream = await startRawUpstream()
+  await using first = await startGatewayProcess({ upstream: upstream.url })
+  const keep = { directory: first.directory, port: first.port, adminPort: await freePort() }
+  await expect(startGatewayProcess({ upstream: upstream.url, keep })).rejects.toThrow(/EADDRINUSE|already in use|taken/)
+})
