@@ -153,10 +153,11 @@ class GatewaySessionInterface(SessionInterface):
         if not token:
             return None  # Flask makes its null session: reads find nothing, writes raise
         try:
-            return GatewaySession(self.verify(token))
-        except ValueError as problem:
+            claims = self.verify(token)
+        except Exception as problem:  # whatever a JWT library raises
             app.logger.warning("session assertion refused: %s", problem)
             return None
+        return GatewaySession(claims)
 
     def make_null_session(self, app):
         return NoGatewaySession()

@@ -212,6 +212,6 @@ class SessionMiddleware(MiddlewareMixin):
         try:
             verify = options.get("verify")
             return verify(token) if verify else verify_hs256(token, options["secrets"], options["audience"])
-        except ValueError as problem:
+        except Exception as problem:  # whatever a JWT library raises
             _log.warning("session assertion refused: %s", problem)
             return None

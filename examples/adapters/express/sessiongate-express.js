@@ -13,7 +13,7 @@ import { setImmediate } from 'node:timers'
 import { isDeepStrictEqual } from 'node:util'
 
 /**
- * @param {{ secrets?: Record<string, string>, audience?: string, prefix?: string, verify?: (token: string) => object | undefined,
+ * @param {{ secrets?: Record<string, string>, audience?: string, prefix?: string, verify?: (token: string) => object | undefined | Promise<object>,
  *   onRefused?: (request: object) => void }} options `secrets`: key id -> secret, as in the gateway's keys.assertion; `audience`:
  *   this upstream's name there; `verify`: instead of both, for keys that are not HS256 (see examples/verify/node)
  */
@@ -25,16 +25,21 @@ export function sessiongate({ secrets, audience, prefix = 'X-Session-', verify, 
 
   return function sessiongateMiddleware(req, res, next) {
     const token = req.headers[field]
-    const claims = typeof token === 'string' ? claimsOf(token) : undefined
-    if (!claims) {
-      if (token !== undefined) onRefused(req)
-      return next()
+    const proceed = (claims) => {
+      if (claims) begin(req, res, claims, prefix)
+      else if (token !== undefined) onRefused(req)
+      next()
     }
-    const state = { before: claims.data, sid: claims.sid, permanent: claims.permanent === true, cleared: false, rotated: false, wants: {} }
-    openSession(req, state)
-    beforeHead(res, () => emit(req, res, state, prefix))
-    next()
+    const claims = typeof token === 'string' ? claimsOf(token) : undefined
+    if (claims instanceof Promise) claims.catch(() => undefined).then(proceed).catch(next)
+    else proceed(claims)
   }
+}
+
+function begin(req, res, claims, prefix) {
+  const state = { before: claims.data, sid: claims.sid, permanent: claims.permanent === true, cleared: false, rotated: false, wants: {} }
+  openSession(req, state)
+  beforeHead(res, () => emit(req, res, state, prefix))
 }
 
 /** The claims of a compact JWS, or undefined unless HS256 by a known key, for this audience, not expired, nothing critical. */

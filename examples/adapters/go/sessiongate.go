@@ -272,6 +272,24 @@ func VerifyHS256(token string, secrets map[string]string, audience string) (*Cla
 	return readClaims(part[2], audience)
 }
 
+// ClaimsFrom makes Claims of what a JWT library has verified; for Gate.Verify.
+func ClaimsFrom(verified map[string]any) (*Claims, error) {
+	text, err := json.Marshal(verified)
+	if err != nil {
+		return nil, err
+	}
+	var claims Claims
+	decoder := json.NewDecoder(strings.NewReader(string(text)))
+	decoder.UseNumber()
+	if err := decoder.Decode(&claims); err != nil {
+		return nil, err
+	}
+	if claims.Data == nil {
+		return nil, fmt.Errorf("%w: data", ErrRefused)
+	}
+	return &claims, nil
+}
+
 func readClaims(segment, audience string) (*Claims, error) {
 	var claims Claims
 	if err := decodeSegment(segment, &claims); err != nil {

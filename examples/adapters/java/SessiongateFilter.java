@@ -63,7 +63,7 @@ public class SessiongateFilter implements Filter {
     this(token -> verifyHs256(token, secrets, audience));
   }
 
-  /** For keys that are not HS256 (see examples/verify/java): token to claims, throws Refused. */
+  /** For keys that are not HS256 (see examples/verify/java): token to claims, or a RuntimeException. */
   public SessiongateFilter(Function<String, Map<String, Object>> verify) {
     this.verify = verify;
   }
@@ -96,7 +96,7 @@ public class SessiongateFilter implements Filter {
     if (token == null) return null;
     try {
       return new State(verify.apply(token));
-    } catch (Refused problem) {
+    } catch (RuntimeException problem) {
       request.getServletContext().log("session assertion refused: " + problem.getMessage());
       return null;
     }

@@ -8,12 +8,13 @@
  *
  * session_start(), session_regenerate_id(), session_destroy(), session_unset() and the setting session.cookie_lifetime keep
  * their meaning (session_set_cookie_params() has none without PHP's own cookie), but the data lives in the gateway: it arrives in
- * X-Session-Assertion, and what differs when the head is sent leaves in X-Session-Patch. No PHPSESSID, no files, no lock. Output is held back up to 1 MiB so that pages may
- * change the session after they began to print; a change after that is logged and lost.
+ * X-Session-Assertion, and what differs when the head is sent leaves in X-Session-Patch. No PHPSESSID, no files, no lock. Output
+ * is held back up to 1 MiB so that pages may change the session after they began to print; a change after that is logged and lost.
  *
  * $_SESSION holds what JSON can carry: scalars, null and arrays. An object in it is an error, never silently dropped. Needs
- * PHP 8.1 or newer with its standard extensions. An app that calls header_register_callback() itself must call
- * Sessiongate\emit() there.
+ * PHP 8.1 or newer with its standard extensions. For keys that are not HS256, define sessiongate_verify(string $token): object
+ * (see examples/verify/php) before this file; it throws for what is not to be believed. An app that calls
+ * header_register_callback() itself must call Sessiongate\emit() there.
  */
 namespace Sessiongate;
 
@@ -269,9 +270,12 @@ function install(): void
     }
     $prefix = strtoupper(strtr(getenv('SESSIONGATE_PREFIX') ?: 'X-Session-', '-', '_'));
     $secrets = json_decode((string) getenv('SESSIONGATE_SECRETS'), true);
+    $token = $_SERVER["HTTP_{$prefix}ASSERTION"] ?? '';
     try {
-        $claims = verify($_SERVER["HTTP_{$prefix}ASSERTION"] ?? '', is_array($secrets) ? $secrets : [], (string) getenv('SESSIONGATE_AUDIENCE'));
-    } catch (Refused $problem) {
+        $claims = function_exists('sessiongate_verify')
+            ? \sessiongate_verify($token)
+            : verify($token, is_array($secrets) ? $secrets : [], (string) getenv('SESSIONGATE_AUDIENCE'));
+    } catch (\Exception $problem) {
         error_log('sessiongate: no session, assertion refused: ' . $problem->getMessage());
         $claims = null;
     }

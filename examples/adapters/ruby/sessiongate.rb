@@ -172,9 +172,14 @@ module Sessiongate
 
     def open_session(env)
       token = env[@field]
-      token && Session.new(@verify.call(token))
-    rescue Refused => e
-      env['rack.errors']&.puts("session assertion refused: #{e.message}")
+      claims = token && claims_of(token, env['rack.errors'])
+      claims && Session.new(claims)
+    end
+
+    def claims_of(token, errors)
+      @verify.call(token)
+    rescue StandardError => e # whatever a JWT library raises
+      errors&.puts("session assertion refused: #{e.message}")
       nil
     end
   end
