@@ -120,7 +120,8 @@ function envelopeOf(text: string): Envelope {
 
 function parse(text: string): Members {
   try {
-    return JSON.parse(text) as Members
+    const value: unknown = JSON.parse(text)
+    return isJsonObject(value) ? value : {}
   } catch (error) {
     throw new SessionCorruptError('not JSON', error)
   }
