@@ -43,7 +43,7 @@ const libraries: readonly Library[] = [
   {
     name: 'golang-jwt', probe: ['go', 'version'], install: 'install Go 1.22 or newer (https://go.dev/dl)', algorithms: ['HS256', 'EdDSA', 'ES256'],
     run: async (directory) => {
-      await run('go', ['build', '-o', join(directory, 'verify'), '.'], { cwd: join(drivers, 'go'), env: { ...process.env, GOTOOLCHAIN: 'local' } })
+      await run('go', ['build', '-o', join(directory, 'verify'), '.'], { cwd: join(drivers, 'go'), env: { ...process.env, GOFLAGS: '-buildvcs=false', GOTOOLCHAIN: 'local' } })
       return output([join(directory, 'verify'), vectorsFile])
     },
   },

@@ -68,7 +68,7 @@ export const toolchains: readonly Toolchain[] = [
   },
   {
     name: 'go', probe: ['go', 'version'], install: 'install Go 1.22 or newer (https://go.dev/dl)',
-    build: (directory) => run('go', ['build', '-o', join(directory, 'app'), '.'], { cwd: join(here, 'go'), env: { ...process.env, GOFLAGS: '-mod=mod', GOTOOLCHAIN: 'local' } }),
+    build: (directory) => run('go', ['build', '-o', join(directory, 'app'), '.'], { cwd: join(here, 'go'), env: { ...process.env, GOFLAGS: '-mod=mod -buildvcs=false', GOTOOLCHAIN: 'local' } }),
     vectors: (directory) => [join(directory, 'app'), 'vectors', vectorsFile], app: (directory) => [join(directory, 'app'), 'app'],
   },
   {
