@@ -6,6 +6,7 @@ import type { CaseTable } from './conformance.ts'
 import type { SessionStore, WriteOutcome } from './store.ts'
 
 const WRITERS = 32
+const MAX_ATTEMPTS = 10_000
 
 /** Callers at the same time, on two handles where the store has them. */
 export const raceCases: CaseTable = [
@@ -33,12 +34,15 @@ export const raceCases: CaseTable = [
 
   ['writers that read, add and retry lose no addition', async ({ store, other, stored, inMinutes }) => {
     const { key } = await stored(bytesOf('0'))
+    let attempts = 0
     const add = async (writer: number) => {
       for (let added = 0; added < 8;) {
         const record = await handle(store, other, writer).load(key)
         assert.ok(record)
         const next = bytesOf(String(Number(Buffer.from(record.bytes).toString()) + 1))
         const { outcome } = await handle(store, other, writer).replace(key, record.version, next, inMinutes(60))
+        assert.notEqual(outcome, 'missing')
+        assert.ok(attempts++ < MAX_ATTEMPTS, 'the writers hold each other up for ever')
         if (outcome === 'stored') added++
       }
     }

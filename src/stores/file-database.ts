@@ -1,6 +1,7 @@
 import { randomFillSync } from 'node:crypto'
-import { chmodSync, mkdirSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Database, RootDatabase } from 'lmdb'
 import { getLastVersion, open } from 'lmdb'
 import type { EpochMs } from '../session/session.ts'
@@ -14,7 +15,7 @@ export interface Held {
   readonly expiresAt: EpochMs
 }
 
-/** The LMDB environment in a directory, as entries with versions. Methods throw LMDB's errors. */
+/** The LMDB environment in a directory, as entries with versions. Writes reject with a StoreRefusal when LMDB cannot commit. */
 export interface FileDatabase {
   /** The entry as of now, written by whichever process. */
   read(key: string): Held | undefined
@@ -34,17 +35,28 @@ export interface FileDatabase {
   close(): Promise<void>
 }
 
+const LMDB_OPTIONS = {
+  noSubdir: false,
+  maxDbs: 4,
+  // LMDB's own batching by turns of the event loop makes a promise whose rejection (a full disk) nobody can handle; this starts a
+  // transaction at the end of the turn all the same, or after so many writes.
+  eventTurnBatching: false,
+  txnStartThreshold: 200,
+}
 const FORMAT = 1
 const RECORD = 1
 const TOMBSTONE = 0
+const REASON_MS = 100
+const CLOSE_MS = 1_000                                              // LMDB waits for ever for commits that failed
 const HEADER_BYTES = 9                                              // kind, then expiresAt as a little-endian float64
 
 export function openFileDatabase(path: string): FileDatabase {
   mkdirSync(path, { recursive: true, mode: 0o700 })
   assertUsable(path)
-  const root = open({ path, noSubdir: false, maxDbs: 4 })
+  const isNew = !existsSync(join(path, 'data.mdb'))
+  const root = open({ path, ...LMDB_OPTIONS })
   try {
-    for (const file of ['data.mdb', 'lock.mdb']) chmodSync(join(path, file), 0o600)
+    if (isNew) for (const file of ['data.mdb', 'lock.mdb']) chmodSync(join(path, file), 0o600)
     claim(root)
     return databaseOf(root)
   } catch (error) {
@@ -74,19 +86,32 @@ function databaseOf(root: RootDatabase): FileDatabase {
     return value && decode(value)
   }
 
+  function putIf(key: string, expected: number | undefined, held: Held): Promise<boolean> {
+    return committed(expected === undefined
+      ? entries.put(key, encode(held), { version: held.version, noOverwrite: true } as never)
+      : entries.put(key, encode(held), held.version, expected))
+  }
+
   return {
     read,
-    putIf: (key, expected, held) => expected === undefined
-      ? entries.put(key, encode(held), { version: held.version, noOverwrite: true } as never)
-      : entries.put(key, encode(held), held.version, expected),
-    removeIf: (key, expected) => entries.remove(key, expected),
+    putIf,
+    removeIf: (key, expected) => committed(entries.remove(key, expected)),
     keysAfter: (after, limit) => [...entries.getKeys({ limit, ...(after === undefined ? {} : { start: after, exclusiveStart: true }) })],
     mintVersion,
     flushed: async () => { await entries.flushed },
-    probe: async () => { await entries.remove('\u0001probe') },
+    probe: async () => { await committed(entries.remove('\u0001probe')) },
     forgetDeadReaders: () => { root.readerCheck() },
-    close: () => root.close(),
+    close: () => Promise.race([root.close(), sleep(CLOSE_MS)]),
   }
+}
+
+/** A failed commit has its reason in a second promise, which rejects a moment later. */
+function committed(write: Promise<boolean>): Promise<boolean> {
+  return write.catch(async (error: Error & { commitError?: Promise<never> }) => {
+    const reason = await Promise.race([error.commitError, sleep(REASON_MS)]).catch((cause: unknown) => cause)
+    const { message } = reason instanceof Error ? reason : error
+    throw new StoreRefusal(message.split(':')[0], { cause: reason ?? error })
+  })
 }
 
 function encode({ bytes, expiresAt }: Held): Buffer {

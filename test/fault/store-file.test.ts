@@ -9,7 +9,7 @@ import type { EpochMs } from '../../src/session/session.ts'
 import type { FileStoreOptions } from '../../src/stores/file.ts'
 import { createFileStore } from '../../src/stores/file.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
-import { startTypeScript } from '../support/processes.ts'
+import { startProcess, startTypeScript } from '../support/processes.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const WRITER = new URL('../support/file-store-writer.ts', import.meta.url)
@@ -151,6 +151,19 @@ test('a store opened again holds what it held, with the same versions', async ()
   const after = openFile({ path, durability: 'power' })
   expect(await after.load('a')).toMatchObject({ version: created.outcome === 'stored' && created.version })
   expect(await after.create('b', Buffer.from('late'), inAnHour())).toEqual({ outcome: 'missing' })
+})
+
+test('a full disk refuses writes by name, serves reads, and kills nobody', async () => {
+  const path = directory()
+  const loader = new URL('../support/typescript-loader.mjs', import.meta.url).href
+  const limited = 'ulimit -f 2000 && exec "$@"'                       // blocks of 1 KB
+  await using writer = startProcess('bash', ['-c', limited, 'bash', process.execPath, '--import', loader, WRITER.pathname, path, 'fill', 'x'])
+  const { created, outcomes, readable } = await writer.waitForJson<{ created: number; outcomes: string[]; readable: boolean }>(() => true)
+  expect(created).toBeGreaterThan(20)
+  expect(outcomes).toHaveLength(10)
+  for (const outcome of outcomes) expect(outcome).toMatch(/failed to create: File too large/)
+  expect(readable).toBe(true)
+  expect(await writer.exited).toEqual({ code: 0, signal: null })
 })
 
 test('the sweeper removes what has expired, tombstones too, and nothing else', async () => {
