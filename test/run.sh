@@ -4,17 +4,27 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-# binary (or file) -> Debian package
+# What must be there -> the Debian package that brings it. A binary's name, a file, or a module of Debian's Python.
 declare -A needed=(
-  [redis-server]=redis-server [memcached]=memcached [chromium]=chromium [nginx]=nginx-light
-  [apache2]=apache2 [gunicorn]=gunicorn [php]=php-cli [ruby]=ruby [openssl]=openssl [mariadbd]=mariadb-server
+  [redis-server]=redis-server [memcached]=memcached [mariadbd]=mariadb-server [/usr/lib/postgresql/*/bin/postgres]=postgresql
+  [chromium]=chromium [nginx]=nginx-light [apache2]=apache2 [gunicorn]=gunicorn [openssl]=openssl [curl]=curl
+  [python:flask]=python3-flask [python:flask_session]=python3-flask-session [python:redis]=python3-redis [python:django]=python3-django
+  [python:jwt]=python3-jwt [python:cryptography]=python3-cryptography [/usr/lib/python3*/ensurepip]=python3-venv
+  [php]=php-cli [ruby]=ruby [/usr/share/rubygems-integration/*/specifications/rack-*]=ruby-rack
+  [/usr/share/rubygems-integration/*/specifications/webrick-*]=ruby-webrick [/usr/share/rubygems-integration/*/specifications/jwt-*]=ruby-jwt
+  [javac]=default-jdk-headless [mvn]=maven [/usr/share/java/tomcat10-embed-core.jar]=libtomcat10-embed-java
+  [/usr/share/java/jakarta-annotation-api.jar]=libjakarta-annotation-api-java
 )
+PATH="$PATH:/usr/sbin:/sbin"
+is_there() {
+  case "$1" in
+    python:*) /usr/bin/python3 -c "import ${1#python:}" 2>/dev/null ;;
+    /*) compgen -G "$1" >/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
+}
 missing=()
-for binary in "${!needed[@]}"; do
-  PATH="$PATH:/usr/sbin:/sbin" command -v "$binary" >/dev/null || missing+=("${needed[$binary]}")
-done
-ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing+=(postgresql)
-/usr/bin/python3 -c 'import flask' 2>/dev/null || missing+=(python3-flask)
+for thing in "${!needed[@]}"; do is_there "$thing" || missing+=("${needed[$thing]}"); done
 
 if [ ${#missing[@]} -gt 0 ]; then
   echo "installing what the tests need: ${missing[*]}"
@@ -28,6 +38,14 @@ if [ ${#missing[@]} -gt 0 ]; then
     exit 1
   fi
 fi
+
+# The current Flask beside Debian's: an environment of its own, kept between runs.
+current=.venv/flask-current
+if ! "$current/bin/python" -c 'import flask, flask_session, redis, msgspec' 2>/dev/null; then
+  /usr/bin/python3 -m venv "$current" && "$current/bin/pip" install --quiet flask==3.1.3 flask-session==0.8.0 redis==5.2.1 msgspec==0.19.0 \
+    || echo "the tests of the current Flask need Python packages that could not be installed"
+fi
+export PYTHON_CURRENT="$PWD/$current/bin/python"
 
 npm run --silent build || exit 1
 mkdir -p coverage
