@@ -79,6 +79,7 @@ const MAX_HELD_BYTES = 65_536
 const MAX_JOINED_BYTES = 16_384
 const CONTROL = /[^\t\x20-\x7e\x80-\uffff]/
 const NOT_ASCII = /[^\t\x20-\x7e]/
+const TRANSFER_ENCODING = 'transfer-encoding'
 const RESENDABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
@@ -203,10 +204,12 @@ export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
   onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, reason: string): boolean {
     if (status < 200) return this.onInterim(status, rawHeaders)
     if (status > 599 || CONTROL.test(reason)) return this.refuse('invalid status line')
+    const headers = latin1(rawHeaders)
+    if (isCoded(headers)) return this.refuse('a transfer coding that was not asked for')
     this.hasHead = true
     this.resumeUpstream = resume
     this.await('idle', this.timeouts.idleMs)
-    this.resolve({ status, reason: NOT_ASCII.test(reason) ? '' : reason, headers: latin1(rawHeaders), pipe: (response) => this.pipe(response) })
+    this.resolve({ status, reason: NOT_ASCII.test(reason) ? '' : reason, headers, pipe: (response) => this.pipe(response) })
     return true
   }
 
@@ -322,6 +325,15 @@ function cut(response: ServerResponse): void {
 
 function latin1(raw: readonly Buffer[]): string[] {
   return raw.map((bytes) => bytes.toString('latin1'))
+}
+
+/** We send no TE, so nothing but chunked may come back (RFC 9112 section 6.1): any other coding would pass as content. */
+function isCoded(headers: RawHeaders): boolean {
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] as string
+    if (name.length === TRANSFER_ENCODING.length && name.toLowerCase() === TRANSFER_ENCODING && headers[i + 1]?.toLowerCase() !== 'chunked') return true
+  }
+  return false
 }
 
 function asGatewayError(upstream: string, error: Error): Error {
