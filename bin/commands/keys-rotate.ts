@@ -52,7 +52,7 @@ async function publish(document: Document, keys: YAMLSeq<YAMLMap>, ring: Ring, b
   const shown = written === undefined ? undefined : siblingFile?.toString().startsWith('/') ? written : relative(baseDir, written)
   const entry = document.createNode(ringEntry(ring, key, shown))
   entry.flow = sibling.flow ?? false
-  keys.add(entry as YAMLMap)
+  keys.add(entry)
   const tell = ring === 'assertion' ? (key.alg === 'HS256' ? ', give its secret to the apps' : ', let the apps fetch /jwks.json again') : ''
   return { said: `added ${key.id} to keys.${ring}${written === undefined ? '' : ` (${written})`}; it verifies and does not sign yet.\nNext: reload every gateway${tell}, then --step promote`, written }
 }

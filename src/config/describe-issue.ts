@@ -25,9 +25,9 @@ export function describeIssue(issue: Issue, schema: z.core.$ZodType, tree: unkno
   const finding = (message: string, at: Path = place): Finding => ({ path: pathText(at), message, place: at })
   switch (issue.code) {
     case 'unrecognized_keys':
-      return issue.keys.map((key) => finding(unknownKey(key, place, schema, tree), [...place, shownKey(key)])).map((found, i) => ({ ...found, place: [...place, issue.keys[i] ?? ''] }))
+      return issue.keys.map((key) => finding(unknownKey(key, place, schema, tree), [...place, key]))
     case 'invalid_key':
-      return [{ ...finding(issue.issues[0]?.message ?? 'this name is not allowed'), path: pathText([...place.slice(0, -1), shownKey(String(place.at(-1)))]) }]
+      return [finding(issue.issues[0]?.message ?? 'this name is not allowed')]
     case 'invalid_type':
       return [finding(value === undefined ? missing(place, schema, tree) : custom(issue.message) ?? wrongType(WORDS[issue.expected] ?? issue.expected, value))]
     case 'invalid_value':
@@ -116,9 +116,4 @@ function pathsEndingIn(name: string, schema: z.core.$ZodType): string[] {
     if (path.at(-1) === name && isScalarSchema(at)) found.add(path.join('.'))
   })
   return [...found]
-}
-
-/** A key as it may be printed. What is not a plain short name may be a secret whose colon or quote is missing. */
-function shownKey(key: string): string {
-  return /^[A-Za-z][A-Za-z0-9_.-]{0,29}$/.test(key) ? key : `(a key of ${key.length} characters)`
 }

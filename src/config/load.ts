@@ -10,6 +10,7 @@ import { resolveDefaults } from './resolve-defaults.ts'
 import { isOptional, schemasAt, typedText } from './schema-walk.ts'
 import { type Config, configShape } from './schema.ts'
 import { readSecretFiles, reasonOf } from './secret-files.ts'
+import { shownPath } from './shown-path.ts'
 import { isMembers, mapTree, pathText, valueAt, withValue } from './tree.ts'
 import type { YamlSource } from './yaml-source.ts'
 
@@ -140,20 +141,18 @@ class Findings {
 
   /** In the order of the file; what has no line comes first. */
   error(problems: readonly ConfigProblem[] = this.problems): ConfigInvalidError {
-    const sorted = problems
-      .map((problem) => ({ problem, line: this.yaml.lineOf(problem.path.split('.')) ?? 0 }))
-      .toSorted((a, b) => a.line - b.line)
-      .map(({ problem }) => problem)
-    return new ConfigInvalidError(sorted, this.source.file)
+    const lineOf = ({ at }: ConfigProblem): number => Number(/[: ](\d+)$/.exec(at ?? '')?.[1] ?? 0)
+    return new ConfigInvalidError(problems.toSorted((a, b) => lineOf(a) - lineOf(b)), this.source.file)
   }
 
   located({ path, message, at }: ConfigProblem, place: string = path): ConfigProblem {
     if (path.startsWith('--')) return { path, message }
-    if (at !== undefined) return { path, message, at: this.source.file === undefined ? at : at.replace(/^line /, `${this.source.file}:`) }
+    const shown = shownPath(path)
+    if (at !== undefined) return { path: shown, message, at: this.source.file === undefined ? at : at.replace(/^line /, `${this.source.file}:`) }
     const flag = [...this.flagPaths].find((name) => name === place || place.startsWith(`${name}.`))
-    if (flag !== undefined) return { path, message, at: `--${flag}` }
+    if (flag !== undefined) return { path: shown, message, at: `--${flag}` }
     const line = this.yaml.lineOf(place.split('.'))
-    if (line === undefined) return { path, message }
-    return { path, message, at: this.source.file === undefined ? `line ${line}` : `${this.source.file}:${line}` }
+    if (line === undefined) return { path: shown, message }
+    return { path: shown, message, at: this.source.file === undefined ? `line ${line}` : `${this.source.file}:${line}` }
   }
 }

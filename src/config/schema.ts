@@ -27,7 +27,7 @@ const limits = z.strictObject({
   requestsPerSecond: z.int().min(0).prefault(0).describe('Per client address, with a burst of twice as many; more gets 429; 0: no limit'),
 })
 
-const named = <T extends z.ZodType>(value: T) => z.record(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'expected a name of A-Z a-z 0-9 _ -'), value)
+const named = <T extends z.ZodType>(value: T) => z.record(z.string().regex(/^[A-Za-z0-9_-]{1,40}$/, 'expected a name of 1 to 40 of A-Z a-z 0-9 _ -'), value)
 
 /** Every key an operator can write: type, unit, default and meaning. docs/configuration.md and config.schema.json are made from it. */
 export const configShape = z.strictObject({

@@ -9,7 +9,7 @@ const keyPrefix = z.string().regex(/^[\x21-\x7e]{0,64}$/, 'expected at most 64 p
 
 const memory = z.strictObject({
   kind: z.literal('memory').describe('In this process: lost on restart, not shared by workers'),
-  maxEntries: z.int().min(1).prefault(100_000).describe('Sessions kept; over it the least recently used go'),
+  maxEntries: z.int().min(1).prefault(100_000).describe('Sessions kept; when all of them live, new ones are refused'),
 })
 
 const file = z.strictObject({

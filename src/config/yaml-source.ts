@@ -14,7 +14,7 @@ export interface YamlSource {
 
 const MAX_BYTES = 1_048_576
 const MAX_DEPTH = 64
-const MAX_NODES = 100_000
+const MAX_NODES = 50_000
 /** One missing quote can make every later line wrong too. */
 const MAX_SYNTAX_PROBLEMS = 10
 
