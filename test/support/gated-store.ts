@@ -25,6 +25,8 @@ function deferred(): { readonly promise: Promise<void>; readonly resolve: () => 
 export class GatedStore implements SessionStore {
   readonly kind: string
   readonly calls: StoreMethod[] = []
+  /** Every key a record was ever created under. */
+  readonly createdKeys: string[] = []
   readonly #rules: Rule[] = []
 
   constructor(readonly inner: SessionStore) {
@@ -48,10 +50,19 @@ export class GatedStore implements SessionStore {
     return this.calls.filter((call) => methods.includes(call)).length
   }
 
+  /** How many of them are live. */
+  async liveRecords(): Promise<number> {
+    const records = await Promise.all(this.createdKeys.map((key) => this.inner.load(key)))
+    return records.filter((record) => record !== undefined).length
+  }
+
   forgetCalls(): void { this.calls.length = 0 }
 
   load(key: string): Promise<StoredRecord | undefined> { return this.#call('load', () => this.inner.load(key)) }
-  create(...args: Parameters<SessionStore['create']>): Promise<WriteOutcome> { return this.#call('create', () => this.inner.create(...args)) }
+  create(...args: Parameters<SessionStore['create']>): Promise<WriteOutcome> {
+    this.createdKeys.push(args[0])
+    return this.#call('create', () => this.inner.create(...args))
+  }
   replace(...args: Parameters<SessionStore['replace']>): Promise<WriteOutcome> { return this.#call('replace', () => this.inner.replace(...args)) }
   touch(...args: Parameters<SessionStore['touch']>): Promise<void> { return this.#call('touch', () => this.inner.touch(...args)) }
   destroy(...args: Parameters<SessionStore['destroy']>): Promise<StoredRecord | undefined> { return this.#call('destroy', () => this.inner.destroy(...args)) }
