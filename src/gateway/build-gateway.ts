@@ -63,6 +63,7 @@ export async function buildGateway(config: Config, { store, clock, log, metrics 
       handleSecret: cookieKeys.current.secret,
       policy: { idleMs: idle, absoluteMs: absolute, permanent, refreshEachRequest, touchIntervalMs: touchInterval },
       rotateOn: config.session.rotateOn.map(parsePath),
+      subject: assertionOptions.subject,
       tombstoneMs: TOMBSTONE_SLACK_MS + Math.max(...routes.map(({ timeouts }) => timeouts.firstByteMs + timeouts.totalMs)),
       clock,
       events: {

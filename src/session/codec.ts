@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { SessionCorruptError } from '../errors.ts'
-import { isJsonObject, type EpochMs, type JsonObject, type Session } from './session.ts'
+import { isJsonObject, type EpochMs, type Session } from './session.ts'
 
 /** What a record holds: a session, a pointer left by a rotation, or the mark of an emptied session. */
 export type Envelope =
@@ -95,8 +95,9 @@ function checkVersion(bytes: Uint8Array, expected: number): void {
 function textOf(envelope: Envelope): string {
   switch (envelope.kind) {
     case 'live': {
-      const { handle, createdAt, idleMs, absoluteMs, permanent, data } = envelope.session
-      return `{"h":"${handle}","c":${createdAt},"i":${idleMs},"a":${absoluteMs},"p":${permanent},"d":${JSON.stringify(data)}}`
+      const { handle, createdAt, idleMs, absoluteMs, permanent, data, jar } = envelope.session
+      const beside = jar === undefined ? '' : `,"j":${JSON.stringify(jar)}`
+      return `{"h":"${handle}","c":${createdAt},"i":${idleMs},"a":${absoluteMs},"p":${permanent},"d":${JSON.stringify(data)}${beside}}`
     }
     case 'moved': return `{"m":"${envelope.sealedSuccessor}"}`
     case 'gone': return '{"g":true}'
@@ -104,18 +105,19 @@ function textOf(envelope: Envelope): string {
 }
 
 interface Members {
-  readonly h?: unknown; readonly c?: unknown; readonly i?: unknown; readonly a?: unknown; readonly p?: unknown; readonly d?: unknown
+  readonly h?: unknown; readonly c?: unknown; readonly i?: unknown; readonly a?: unknown; readonly p?: unknown; readonly d?: unknown; readonly j?: unknown
   readonly m?: unknown; readonly g?: unknown
 }
 
 function envelopeOf(text: string): Envelope {
-  const { h, c, i, a, p, d, m, g } = parse(text)
+  const { h, c, i, a, p, d, j, m, g } = parse(text)
   if (g === true) return { kind: 'gone' }
   if (typeof m === 'string') return { kind: 'moved', sealedSuccessor: m }
-  if (typeof h !== 'string' || typeof c !== 'number' || typeof i !== 'number' || typeof a !== 'number' || typeof p !== 'boolean' || !isJsonObject(d)) {
+  if (typeof h !== 'string' || typeof c !== 'number' || typeof i !== 'number' || typeof a !== 'number' || typeof p !== 'boolean' || !isJsonObject(d) || !(j === undefined || isJsonObject(j))) {
     throw new SessionCorruptError('members are missing or of the wrong type')
   }
-  return { kind: 'live', session: { handle: h, createdAt: c as EpochMs, idleMs: i, absoluteMs: a, permanent: p, data: d satisfies JsonObject } }
+  const session = { handle: h, createdAt: c as EpochMs, idleMs: i, absoluteMs: a, permanent: p, data: d }
+  return { kind: 'live', session: j === undefined ? session : { ...session, jar: j } }
 }
 
 function parse(text: string): Members {

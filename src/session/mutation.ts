@@ -1,8 +1,8 @@
 import { MutationRefusedError } from '../errors.ts'
 import { JsonFaultError, parseExactObject, type JsonLimits } from './json.ts'
 import { mergeObject } from './merge-patch.ts'
-import { isPatchWithin, type DataPath } from './paths.ts'
-import type { JsonObject, Session, Version } from './session.ts'
+import { isPatchWithin, isSameJson, valueAt, type DataPath } from './paths.ts'
+import type { Json, JsonObject, Session, Version } from './session.ts'
 
 /** Shorter lifetimes asked for by the upstream, and whether the cookie outlives the browser. Undefined: as it is. */
 export interface LifetimeChange {
@@ -11,6 +11,9 @@ export interface LifetimeChange {
   readonly absoluteMs: number | undefined
 }
 
+/** Members replaced whole, or removed where undefined. Unlike in a merge patch, null and an object are values like any other. */
+export type MemberEdits = ReadonlyMap<string, Json | undefined>
+
 export interface Change {
   readonly kind: 'change'
   readonly patch: JsonObject
@@ -18,6 +21,10 @@ export interface Change {
   readonly rotate: boolean
   readonly lifetime: LifetimeChange
   readonly ifVersion: Version | undefined
+  /** What an adapter changes of the data, after the patch. */
+  readonly members?: MemberEdits
+  /** What an adapter changes beside the data. */
+  readonly jar?: MemberEdits
 }
 
 export type Mutation = { readonly kind: 'none' } | Change | { readonly kind: 'destroy' }
@@ -55,17 +62,49 @@ export function readMutation(fields: MutationFields, rules: MutationRules): Muta
 }
 
 /**
- * The session's next state at no particular time: base, then patch, then lifetimes, which only ever get shorter. With `replace` the
- * patch is the data itself, so null is a value there: the one way to store it, since a merge patch reads null as "remove".
+ * The session's next state at no particular time: base, then patch, then an adapter's edits, then lifetimes, which only ever get
+ * shorter. With `replace` the patch is the data itself, so null is a value there: the one way to store it, since a merge patch reads
+ * null as "remove". When the value at `subject` changes, what is kept beside the data goes: no user is served as the one before.
  */
-export function applyChange(session: Session, change: Change): Session {
+export function applyChange(session: Session, change: Change, subject?: DataPath): Session {
   const { lifetime } = change
-  return {
+  const patched = change.base === 'replace' ? change.patch : mergeObject(change.base === 'keep' ? session.data : {}, change.patch)
+  const next = {
     ...session,
-    data: change.base === 'replace' ? change.patch : mergeObject(change.base === 'keep' ? session.data : {}, change.patch),
+    data: editMembers(patched, change.members),
     permanent: lifetime.permanent ?? session.permanent,
     idleMs: Math.min(session.idleMs, lifetime.idleMs ?? session.idleMs),
     absoluteMs: Math.min(session.absoluteMs, lifetime.absoluteMs ?? session.absoluteMs),
+  }
+  if (session.jar === undefined && change.jar === undefined) return next
+  return { ...next, jar: editMembers(isOfSameSubject(session, next, subject) ? session.jar ?? {} : {}, change.jar) }
+}
+
+/** Whether nobody else was the user before. Whoever logs in keeps what the app knows of them as a visitor. */
+export function isOfSameSubject(before: Pick<Session, 'data'>, after: Pick<Session, 'data'>, subject: DataPath | undefined): boolean {
+  const known = subject && valueAt(before.data, subject)
+  return known === undefined || isSameJson(known, valueAt(after.data, subject as DataPath))
+}
+
+function editMembers(members: JsonObject, edits: MemberEdits | undefined): JsonObject {
+  if (edits === undefined) return members
+  const edited = new Map(Object.entries(members))
+  for (const [name, value] of edits) {
+    if (value === undefined) edited.delete(name)
+    else edited.set(name, value)
+  }
+  return Object.fromEntries(edited)
+}
+
+/** Two mutations of one answer as one. `destroy` beats everything; of the same thing set twice, `second` counts. */
+export function joinMutations(first: Mutation, second: Mutation): Mutation {
+  if (first.kind === 'none' || second.kind === 'destroy') return second
+  if (second.kind === 'none' || first.kind === 'destroy') return first
+  return {
+    ...first,
+    members: new Map([...first.members ?? [], ...second.members ?? []]),
+    jar: new Map([...first.jar ?? [], ...second.jar ?? []]),
+    lifetime: { ...first.lifetime, permanent: second.lifetime.permanent ?? first.lifetime.permanent },
   }
 }
 

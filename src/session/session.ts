@@ -19,6 +19,11 @@ export interface Session {
   /** The public handle: a keyed hash of the id, fixed when the id was minted, so key rotation does not change it. */
   readonly handle: string
   readonly data: JsonObject
+  /**
+   * Kept beside the data by adapters: cookies of apps that keep their own. No upstream sees or patches it; it goes with the session,
+   * and with the subject when that changes.
+   */
+  readonly jar?: JsonObject
   readonly createdAt: EpochMs
   /** The last use the store knows of; moves with the touch policy, so it may lag by `touchInterval`. */
   readonly touchedAt: EpochMs

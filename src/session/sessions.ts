@@ -4,6 +4,7 @@ import { MutationRefusedError, SessionConflictError, type StoreUnavailableError 
 import type { CookieSigner } from '../signing/cookie-signer.ts'
 import { handleOf, mintSessionId, sealSuccessor, storeKeyOf } from '../signing/ids.ts'
 import type { SessionStore } from '../stores/store.ts'
+import { createAdoption, type OldSession } from './adoption.ts'
 import type { Codec } from './codec.ts'
 import { expiryOf, isTouchDue, storeExpiryOf, touched, type LifetimePolicy, type TouchRule } from './lifetime.ts'
 import { createLoader, type Loaded, type Standing } from './loader.ts'
@@ -17,7 +18,7 @@ export interface Opened {
   readonly loaded: Loaded | undefined
   /** The client sent a cookie with our name, whatever it was worth. */
   readonly wasPresented: boolean
-  /** The cookie was signed by a retired key and should be replaced. */
+  /** The cookie was signed by a retired key, or by an app whose session was taken over, and should be replaced. */
   readonly isKeyRetired: boolean
   /** Set when the store was away and the route went on without a session: nothing may be committed. */
   readonly unavailable: StoreUnavailableError | undefined
@@ -55,6 +56,8 @@ export interface SessionsOptions {
   readonly handleSecret: string
   readonly policy: LifetimePolicy
   readonly rotateOn: readonly DataPath[]
+  /** Where the data says who the user is. */
+  readonly subject?: DataPath | undefined
   /** How long an ended or moved record is remembered; longer than the longest request. */
   readonly tombstoneMs: number
   readonly clock: Clock
@@ -65,6 +68,11 @@ export interface SessionsOptions {
 export interface Sessions {
   /** `candidates`: the values of every cookie with our name. Rejects with StoreUnavailableError or SessionCorruptError. */
   open(candidates: readonly string[]): Promise<Opened>
+  /**
+   * Makes a session that an app kept by its own means one of ours, once (adoption.ts). `check` throws when it cannot be stored.
+   * Rejects as `open` does, or with SessionTooLargeError.
+   */
+  adopt(old: OldSession, check: (session: Session) => void): Promise<Opened>
   /**
    * Applies the mutation with compare-and-set; resolves when the store has said it is stored. Rejects with
    * StoreUnavailableError (unknown whether stored), SessionConflictError, MutationRefusedError or SessionTooLargeError.
@@ -102,6 +110,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   const turns = createTurns<Turn>()
   const encode = (key: string, session: Session): Uint8Array => codec.encode(key, { kind: 'live', session })
   const tombstoneUntil = (): EpochMs => (clock() + options.tombstoneMs) as EpochMs
+  const takeOver = createAdoption({ store, codec, loader, clock, blank })
 
   async function open(candidates: readonly string[]): Promise<Opened> {
     if (candidates.length === 0) return NO_SESSION
@@ -117,6 +126,11 @@ export function createSessions(options: SessionsOptions): Sessions {
     const [loaded] = found
     if (!loaded || found.length > 1) return none
     return { loaded, wasPresented: true, isKeyRetired: signed.get(loaded.session.id) === false, unavailable: undefined }
+  }
+
+  async function adopt(old: OldSession, check: (session: Session) => void): Promise<Opened> {
+    const loaded = await takeOver(old, check)
+    return { loaded, wasPresented: true, isKeyRetired: loaded !== undefined, unavailable: undefined }
   }
 
   async function commit(opened: Opened, mutation: Mutation, rules: CommitRules): Promise<Committed> {
@@ -154,18 +168,21 @@ export function createSessions(options: SessionsOptions): Sessions {
     }
   }
 
-  async function create(change: Change, rules: CommitRules): Promise<Committed> {
-    if (change.ifVersion !== undefined) throw new MutationRefusedError('version', 'there is no session, so no version to match')
+  function blank(): Session {
     const now = clock()
     const id = mintSessionId()
-    const blank: Session = {
+    return {
       id, handle: handleOf(id, options.handleSecret), data: {}, createdAt: now, touchedAt: now,
       permanent: policy.permanent, idleMs: policy.idleMs, absoluteMs: policy.absoluteMs,
     }
-    const session = applyChange(blank, change)
+  }
+
+  async function create(change: Change, rules: CommitRules): Promise<Committed> {
+    if (change.ifVersion !== undefined) throw new MutationRefusedError('version', 'there is no session, so no version to match')
+    const session = applyChange(blank(), change)
     if (isEmpty(session)) return UNCHANGED
     rules.check(session)
-    const key = storeKeyOf(id)
+    const key = storeKeyOf(session.id)
     const written = await store.create(key, encode(key, session), storeExpiryOf(session))
     if (written.outcome !== 'stored') throw new SessionConflictError(1)
     return { cookie: setCookie(session), outcome: 'created' }
@@ -177,8 +194,8 @@ export function createSessions(options: SessionsOptions): Sessions {
       const now = clock()
       if (!base || expiryOf(base.session, policy) <= now) return DROPPED
       if (change.ifVersion !== undefined && change.ifVersion !== base.version) throw new MutationRefusedError('version', 'the record is at another version')
-      const next = touched(applyChange(base.session, change), now)
-      if (!isEmpty(next)) rules.check(next)
+      const next = touched(applyChange(base.session, change, options.subject), now)
+      if (!isEmpty(next, base.session)) rules.check(next)
       const turn = await write(base, next, change.rotate, isKeyRetired)
       if (turn) return turn
 
@@ -191,7 +208,7 @@ export function createSessions(options: SessionsOptions): Sessions {
 
   /** One compare-and-set. Undefined: another writer was first. */
   async function write(base: Standing, next: Session, isRotationAsked: boolean, isKeyRetired: boolean): Promise<Turn | undefined> {
-    if (isEmpty(next)) {
+    if (isEmpty(next, base.session)) {
       const version = await replace(base, codec.encode(base.key, { kind: 'gone' }), tombstoneUntil())
       return version && { committed: { cookie: base.isSuccessor ? KEEP : CLEAR, outcome: 'destroyed' }, standing: undefined }
     }
@@ -202,8 +219,8 @@ export function createSessions(options: SessionsOptions): Sessions {
     if (!base.isSuccessor && (isLogin || isRotationAsked)) return rotate(base, next)
     const version = await replace(base, encode(base.key, next), storeExpiryOf(next))
     if (!version) return undefined
-    const isCookieDue = !base.isSuccessor && (next.permanent || base.session.permanent || isKeyRetired)
-    return { committed: { cookie: isCookieDue ? setCookie(next) : KEEP, outcome: 'stored' }, standing: { ...base, session: next, version } }
+    const isSetDue = !base.isSuccessor && (next.permanent || base.session.permanent || isKeyRetired)
+    return { committed: { cookie: isSetDue ? setCookie(next) : KEEP, outcome: 'stored' }, standing: { ...base, session: next, version } }
   }
 
   async function replace(base: Loaded, bytes: Uint8Array, expiresAt: EpochMs): Promise<Version | undefined> {
@@ -242,9 +259,11 @@ export function createSessions(options: SessionsOptions): Sessions {
     return { kind: 'set', id: session.id, permanentUntil: session.permanent ? expiryOf(session, policy) : undefined }
   }
 
-  return { open, commit }
+  return { open, adopt, commit }
 }
 
-function isEmpty(session: Session): boolean {
-  return Object.keys(session.data).length === 0
+/** Without data it lives only by what is kept beside it, and not when the data has just been emptied: that is a logout. */
+function isEmpty({ data, jar = {} }: Session, before?: Session): boolean {
+  if (Object.keys(data).length > 0) return false
+  return Object.keys(jar).length === 0 || (before !== undefined && Object.keys(before.data).length > 0)
 }

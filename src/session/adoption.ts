@@ -1,0 +1,67 @@
+import { hash } from 'node:crypto'
+import type { Clock } from '../clock.ts'
+import { SessionConflictError } from '../errors.ts'
+import { sealSuccessor, storeKeyOf } from '../signing/ids.ts'
+import type { SessionStore, StoredRecord } from '../stores/store.ts'
+import type { Codec } from './codec.ts'
+import { storeExpiryOf } from './lifetime.ts'
+import type { Loaded, Loader } from './loader.ts'
+import type { EpochMs, JsonObject, Session, SessionId } from './session.ts'
+
+/** A session that an app kept by its own means, as the visitor's browser still holds it. */
+export interface OldSession {
+  /** Names what the browser holds (claimOf): the same for every request that brings it. */
+  readonly claim: SessionId
+  readonly data: JsonObject
+  readonly jar: JsonObject
+  readonly permanent: boolean
+  /** From when on the app itself would not accept it. So long it is remembered as taken over. */
+  readonly until: EpochMs
+}
+
+/** Where an old session may be found again by what the browser still holds: other requests of the same page, a lost answer. */
+const GRACE_MS = 60 * 60_000
+
+export interface AdoptionOptions {
+  readonly store: SessionStore
+  readonly codec: Codec
+  readonly loader: Loader
+  readonly clock: Clock
+  /** A new session without data. */
+  readonly blank: () => Session
+}
+
+/** A name for the content of an app's own cookie. It says nothing of the content, and no signed cookie of ours can hold it. */
+export function claimOf(content: string): SessionId {
+  return hash('sha256', `sessiongate adoption\0${content}`, 'base64url') as SessionId
+}
+
+/**
+ * Makes an old session one of ours, once. The claim leaves a record that points to the new session, as a rotation does; of
+ * parallel requests one creates, the others follow. After an hour, or once the new session has ended or moved to another id, the
+ * pointer opens nothing: whoever replays the old cookie has no session. Resolves to undefined then.
+ */
+export function createAdoption({ store, codec, loader, clock, blank }: AdoptionOptions) {
+  async function follow(claim: SessionId, pointer: StoredRecord): Promise<Loaded | undefined> {
+    const id = loader.successorOf(claim, pointer)
+    const loaded = id && await loader.load(id)
+    return loaded && loaded.session.createdAt + GRACE_MS > clock() ? loaded : undefined
+  }
+
+  return async function adopt(old: OldSession, check: (session: Session) => void): Promise<Loaded | undefined> {
+    const claimKey = storeKeyOf(old.claim)
+    const known = await store.load(claimKey)
+    if (known) return follow(old.claim, known)
+    const session: Session = { ...blank(), data: old.data, jar: old.jar, permanent: old.permanent }
+    check(session)
+    const key = storeKeyOf(session.id)
+    const written = await store.create(key, codec.encode(key, { kind: 'live', session }), storeExpiryOf(session))
+    if (written.outcome !== 'stored') throw new SessionConflictError(1)
+    const pointer = codec.encode(claimKey, { kind: 'moved', sealedSuccessor: sealSuccessor(old.claim, session.id) })
+    const claimed = await store.create(claimKey, pointer, old.until)
+    if (claimed.outcome === 'stored') return { key, session, version: written.version }
+    await store.destroy(key, clock())
+    const winner = await store.load(claimKey)
+    return winner && follow(old.claim, winner)
+  }
+}
