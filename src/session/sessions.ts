@@ -18,8 +18,8 @@ export interface Opened {
   readonly loaded: Loaded | undefined
   /** The client sent a cookie with our name, whatever it was worth. */
   readonly wasPresented: boolean
-  /** The cookie was signed by a retired key, or by an app whose session was taken over, and should be replaced. */
-  readonly isKeyRetired: boolean
+  /** The visitor should get our cookie with this answer: theirs was signed by a retired key, or is an app's that was taken over. */
+  readonly isCookieDue: boolean
   /** Set when the store was away and the route went on without a session: nothing may be committed. */
   readonly unavailable: StoreUnavailableError | undefined
 }
@@ -91,7 +91,7 @@ const UNCHANGED: Committed = { cookie: KEEP, outcome: 'none' }
 /** The cookie a request came with. */
 interface Presented {
   readonly id: SessionId
-  readonly isKeyRetired: boolean
+  readonly isCookieDue: boolean
 }
 
 /** What a commit came to, and where the session stands then; undefined when it has ended. */
@@ -102,7 +102,7 @@ interface Turn {
 /** The session ended while this request ran: its change is dropped, and the cookie, which may be a newer one's, is left alone. */
 const DROPPED: Turn = { committed: { cookie: KEEP, outcome: 'dropped' }, standing: undefined }
 
-export const NO_SESSION: Opened = { loaded: undefined, wasPresented: false, isKeyRetired: false, unavailable: undefined }
+export const NO_SESSION: Opened = { loaded: undefined, wasPresented: false, isCookieDue: false, unavailable: undefined }
 
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, codec, cookies, policy, clock, events } = options
@@ -125,21 +125,21 @@ export function createSessions(options: SessionsOptions): Sessions {
     if (found.length > 1) events.ambiguousCookies()
     const [loaded] = found
     if (!loaded || found.length > 1) return none
-    return { loaded, wasPresented: true, isKeyRetired: signed.get(loaded.session.id) === false, unavailable: undefined }
+    return { loaded, wasPresented: true, isCookieDue: signed.get(loaded.session.id) === false, unavailable: undefined }
   }
 
   async function adopt(old: OldSession, check: (session: Session) => void): Promise<Opened> {
     const loaded = await takeOver(old, check)
-    return { loaded, wasPresented: true, isKeyRetired: loaded !== undefined, unavailable: undefined }
+    return { loaded, wasPresented: true, isCookieDue: loaded !== undefined, unavailable: undefined }
   }
 
   async function commit(opened: Opened, mutation: Mutation, rules: CommitRules): Promise<Committed> {
     if (mutation.kind === 'none') return refresh(opened, rules.touch)
     if (opened.unavailable) throw opened.unavailable
     if (mutation.kind === 'destroy') return destroy(opened)
-    const { loaded, isKeyRetired } = opened
+    const { loaded, isCookieDue } = opened
     if (!loaded) return create(mutation, rules)
-    const presented: Presented = { id: loaded.session.id, isKeyRetired }
+    const presented: Presented = { id: loaded.session.id, isCookieDue }
     const asOpened: Standing = { ...loaded, isSuccessor: false }
     // Whoever waited for a turn starts from what that turn stored, and so meets no conflict within this process.
     const turn = await turns.take(loaded.key, (before) => change(presented, before?.standing ?? asOpened, mutation, rules))
@@ -151,17 +151,17 @@ export function createSessions(options: SessionsOptions): Sessions {
    * at the record again first, since the request may have been slow: a session that has moved to another id meanwhile must not
    * get its old cookie back, one that has ended must not get any, and lifetimes may have become shorter.
    */
-  async function refresh({ loaded, isKeyRetired }: Opened, rule: TouchRule): Promise<Committed> {
-    if (!loaded || !(isKeyRetired || isTouchDue(loaded.session, policy, rule, clock()))) return UNCHANGED
+  async function refresh({ loaded, isCookieDue }: Opened, rule: TouchRule): Promise<Committed> {
+    if (!loaded || !(isCookieDue || isTouchDue(loaded.session, policy, rule, clock()))) return UNCHANGED
     try {
       const standing = await loader.reload(loaded.session.id)
       if (!standing || standing.isSuccessor) return UNCHANGED
       const now = clock()
-      if (!isTouchDue(standing.session, policy, rule, now)) return { cookie: isKeyRetired ? setCookie(standing.session) : KEEP, outcome: 'none' }
+      if (!isTouchDue(standing.session, policy, rule, now)) return { cookie: isCookieDue ? setCookie(standing.session) : KEEP, outcome: 'none' }
       const next = touched(standing.session, now)
       await store.touch(standing.key, storeExpiryOf(next))
       loader.forget(standing.key)
-      return { cookie: isKeyRetired || next.permanent ? setCookie(next) : KEEP, outcome: 'touched' }
+      return { cookie: isCookieDue || next.permanent ? setCookie(next) : KEEP, outcome: 'touched' }
     } catch (error) {
       events.touchFailed(error)
       return UNCHANGED
@@ -188,7 +188,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     return { cookie: setCookie(session), outcome: 'created' }
   }
 
-  async function change({ id, isKeyRetired }: Presented, first: Standing, change: Change, rules: CommitRules): Promise<Turn> {
+  async function change({ id, isCookieDue }: Presented, first: Standing, change: Change, rules: CommitRules): Promise<Turn> {
     let base: Standing | undefined = first
     for (let attempt = 1; attempt <= MAX_COMMIT_ATTEMPTS; attempt++) {
       const now = clock()
@@ -196,7 +196,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       if (change.ifVersion !== undefined && change.ifVersion !== base.version) throw new MutationRefusedError('version', 'the record is at another version')
       const next = touched(applyChange(base.session, change, options.subject), now)
       if (!isEmpty(next, base.session)) rules.check(next)
-      const turn = await write(base, next, change.rotate, isKeyRetired)
+      const turn = await write(base, next, change.rotate, isCookieDue)
       if (turn) return turn
 
       events.conflict()
@@ -207,7 +207,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   /** One compare-and-set. Undefined: another writer was first. */
-  async function write(base: Standing, next: Session, isRotationAsked: boolean, isKeyRetired: boolean): Promise<Turn | undefined> {
+  async function write(base: Standing, next: Session, isRotationAsked: boolean, isCookieDue: boolean): Promise<Turn | undefined> {
     if (isEmpty(next, base.session)) {
       const version = await replace(base, codec.encode(base.key, { kind: 'gone' }), tombstoneUntil())
       return version && { committed: { cookie: base.isSuccessor ? KEEP : CLEAR, outcome: 'destroyed' }, standing: undefined }
@@ -219,7 +219,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     if (!base.isSuccessor && (isLogin || isRotationAsked)) return rotate(base, next)
     const version = await replace(base, encode(base.key, next), storeExpiryOf(next))
     if (!version) return undefined
-    const isSetDue = !base.isSuccessor && (next.permanent || base.session.permanent || isKeyRetired)
+    const isSetDue = !base.isSuccessor && (next.permanent || base.session.permanent || isCookieDue)
     return { committed: { cookie: isSetDue ? setCookie(next) : KEEP, outcome: 'stored' }, standing: { ...base, session: next, version } }
   }
 
