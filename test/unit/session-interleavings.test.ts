@@ -281,7 +281,7 @@ describe('a slow read', () => {
     const before = await started({ a: 1 }, { keys: [c1] })
     const after = harness({ store: before.store.inner, keys: [c2, c1] })
     const slow = await after.open(before.cookie)
-    expect(slow.isCookieDue).toBe(true)
+    expect(slow.isKeyRetired).toBe(true)
     const successor = after.cookieOf(await after.request(before.cookie, undefined, 'rotate'))
     expect(await after.commit(slow)).toEqual({ cookie: KEPT, outcome: 'none' })
     expect(await after.dataOf(successor)).toEqual({ a: 1 })
@@ -393,7 +393,7 @@ describe('a store that is away', () => {
   test('nothing is created for a visitor whose session could not be read', async () => {
     const world = await started({ a: 1 })
     world.store.forgetCalls()
-    const unavailable = { loaded: undefined, wasPresented: true, isCookieDue: false, unavailable: away() }
+    const unavailable = { loaded: undefined, wasPresented: true, isKeyRetired: false, unavailable: away() }
     await expect(world.commit(unavailable, { b: 1 })).rejects.toThrow(StoreUnavailableError)
     expect(world.store.calls).toEqual([])
   })
