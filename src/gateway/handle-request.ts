@@ -26,6 +26,7 @@ async function serve(gateway: Gateway, request: IncomingMessage, response: Serve
   if (answerLocally(admitted, request, response)) return
   const opened = await openSession(gateway, admitted)
   trace.opened(opened)
+  if (response.destroyed) throw new ClientGoneError()
 
   const { route } = admitted
   const exchange = new Exchange(route.upstream, {

@@ -1,12 +1,14 @@
-import { createServer as createHttpServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { unlink } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import type { Address } from '../config/address.ts'
+import { endWith } from './end-with.ts'
 import { handleRequest } from './handle-request.ts'
 import { handleUpgrade } from './handle-upgrade.ts'
 import type { LiveGateway } from './live-gateway.ts'
+import { ALLOWED_METHODS } from './refuse.ts'
 
 export interface TlsOptions {
   readonly cert: string
@@ -34,18 +36,38 @@ export interface Listener {
 }
 
 export function createListener(live: LiveGateway, options: ListenerOptions): Listener {
-  const active = new Set<ServerResponse>()
+  /** The last request on each connection, until it is answered. */
+  const latest = new Map<Duplex, ServerResponse>()
   const tunnels = new Set<Duplex>()
   const sockets = new Set<Duplex>()
   let isDraining = false
   const server = openServer(options)
 
+  /**
+   * Pipelined requests are served one after the other (RFC 9112 section 9.3.2), and none behind an answer that closes the
+   * connection: what follows a request we refused to understand is never taken for another request.
+   */
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request
+    if (!socket.writable) return
+    // A client of HTTP/0.9 takes every byte for the body it asked for, so it gets none.
+    if (request.httpVersionMajor < 1) return endConnection(socket, 505)
+    const previous = latest.get(socket)
+    latest.set(socket, response)
+    if (!previous) return serve(request, response)
+    socket.pause()
+    previous.once('close', () => {
+      if (!response.socket) return void latest.delete(socket)
+      socket.resume()
+      serve(request, response)
+    })
+  }
+
+  function serve(request: IncomingMessage, response: ServerResponse): void {
     const lease = live.lease()
-    active.add(response)
-    if (isDraining) response.shouldKeepAlive = false
+    if (isDraining || request.httpVersionMinor === 0) response.shouldKeepAlive = false
     response.on('close', () => {
-      active.delete(response)
+      if (latest.get(request.socket) === response) latest.delete(request.socket)
       lease.release()
     })
     void handleRequest(lease.gateway, request, response)
@@ -53,6 +75,7 @@ export function createListener(live: LiveGateway, options: ListenerOptions): Lis
 
   function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', ignore)
+    if (latest.has(socket)) return endConnection(socket, 400)
     const lease = live.lease()
     tunnels.add(socket)
     socket.on('close', () => {
@@ -62,21 +85,36 @@ export function createListener(live: LiveGateway, options: ListenerOptions): Lis
     void handleUpgrade(lease.gateway, request, socket, head)
   }
 
+  function onClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+    live.current().metrics.error('ERR_REQUEST_INVALID')
+    endConnection(socket, CLIENT_ERROR_STATUS[error.code ?? ''] ?? 400)
+  }
+
+  /** Nothing more is read from this connection. Whole requests on it still get their answers; one whose body broke gets `status`. */
+  function endConnection(socket: Duplex, status: number, extraFields = ''): void {
+    const response = latest.get(socket)
+    if (!response) return endWith(socket, status, extraFields)
+    if (response.req.complete) {
+      response.shouldKeepAlive = false
+      return void response.once('finish', () => (socket as Socket).destroySoon())
+    }
+    if (response.headersSent || !response.socket) return void socket.destroy()
+    response.detachSocket(socket as Socket)
+    response.destroy()
+    response.emit('close')
+    endWith(socket, status, extraFields)
+  }
+
   server.on('request', onRequest)
   server.on('checkContinue', onRequest)
-  server.on('checkExpectation', (_request, response: ServerResponse) => {
-    response.writeHead(417, { 'Content-Length': '0', Connection: 'close' }).end()
-  })
-  server.on('connect', (_request, socket: Duplex) => endWith(socket, 405))
+  server.on('checkExpectation', onRequest)
   server.on('upgrade', onUpgrade)
+  server.on('connect', (_request, socket: Duplex) => endConnection(socket, 405, `Allow: ${ALLOWED_METHODS}\r\n`))
+  server.on('clientError', onClientError)
   server.on('connection', (socket: Duplex) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
-  })
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    const isAnswering = [...active].some((response) => response.socket === socket && response.headersSent)
-    if (error.code === 'ECONNRESET' || !socket.writable || isAnswering) socket.destroy()
-    else endWith(socket, CLIENT_ERROR_STATUS[error.code ?? ''] ?? 400)
   })
 
   return {
@@ -87,7 +125,7 @@ export function createListener(live: LiveGateway, options: ListenerOptions): Lis
     connections: () => sockets.size,
     async drain(deadlineMs) {
       isDraining = true
-      for (const response of active) if (!response.headersSent) response.shouldKeepAlive = false
+      for (const response of latest.values()) if (!response.headersSent) response.shouldKeepAlive = false
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeIdleConnections()
       const timer = setTimeout(() => {
@@ -126,12 +164,6 @@ const CLIENT_ERROR_STATUS: Readonly<Record<string, number>> = {
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
   ERR_HTTP_REQUEST_TIMEOUT: 408,
   HPE_INVALID_VERSION: 505,
-}
-
-/** A bare answer on a socket whose request could not be read, then the end of it. */
-export function endWith(socket: Duplex, status: number, extra = ''): void {
-  socket.on('error', ignore)
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n${extra}\r\n`, () => socket.destroy())
 }
 
 function ignore(): void {

@@ -1,12 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { GatewayError, MutationRefusedError, SessionRequiredError, StoreUnavailableError } from '../errors.ts'
+import {
+  GatewayError, HeadersTooLargeError, MutationRefusedError, RateLimitedError, RequestInvalidError, SessionRequiredError, StoreUnavailableError, TargetTooLongError,
+} from '../errors.ts'
 import { prefersHtml, problemOf } from '../http/problem.ts'
 import { ClientGoneError, ClientStalledError } from '../proxy/forward.ts'
 import type { Gateway } from './gateway.ts'
 import type { Trace } from './trace.ts'
 
-const LINGER_MS = 5_000
+const LINGER_MS = 2_000
 const RETRY_AFTER_SECONDS = '1'
+export const ALLOWED_METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'
 
 /** Turns a failure into the client's answer. Once a head is out nothing can be said any more: the connection is cut. */
 export function refuse(gateway: Gateway, request: IncomingMessage, response: ServerResponse, trace: Trace, error: unknown): void {
@@ -14,18 +17,26 @@ export function refuse(gateway: Gateway, request: IncomingMessage, response: Ser
   trace.exchange?.abort(error instanceof Error ? error : new Error('refused'))
   report(gateway, trace, error)
   if (error instanceof ClientGoneError || response.headersSent || response.destroyed) return void response.destroy()
-  if (error instanceof ClientStalledError) return answer(request, response, { status: 408, headers: ['Content-Length', '0', 'Connection', 'close'], body: '' })
+  if (error instanceof ClientStalledError) return answer(request, response, { status: 408, headers: ['Content-Length', '0', 'Cache-Control', 'no-store', 'Vary', 'Cookie'], body: '' }, true)
   const location = loginLocationOf(error, request, trace)
-  if (location !== undefined) return answer(request, response, { status: 302, headers: ['Location', location, 'Content-Length', '0', 'Cache-Control', 'no-store', 'Vary', 'Cookie'], body: '' })
+  if (location !== undefined) return answer(request, response, { status: 302, headers: ['Location', location, 'Content-Length', '0', 'Cache-Control', 'no-store', 'Vary', 'Cookie'], body: '' }, false)
 
   const problem = problemOf(error, trace.requestId, prefersHtml(request.headers.accept))
-  problem.headers.push('X-Request-Id', trace.requestId)
-  if (trace.route !== undefined) problem.headers.push('Vary', 'Cookie')
+  problem.headers.push('Vary', 'Cookie', 'X-Request-Id', trace.requestId)
   if (problem.status === 401) problem.headers.push('WWW-Authenticate', 'Session')
-  if (problem.status === 405) problem.headers.push('Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS')
-  // At open nothing has happened yet, so the client may simply come again; at commit the upstream has already acted.
-  if (error instanceof StoreUnavailableError && !trace.exchange) problem.headers.push('Retry-After', RETRY_AFTER_SECONDS)
-  answer(request, response, problem)
+  if (problem.status === 405) problem.headers.push('Allow', ALLOWED_METHODS)
+  if (mayComeAgain(error, trace)) problem.headers.push('Retry-After', RETRY_AFTER_SECONDS)
+  answer(request, response, problem, isUnreadable(error))
+}
+
+/** At open nothing has happened yet, so the client may simply come again; at commit the upstream has already acted. */
+function mayComeAgain(error: unknown, trace: Trace): boolean {
+  return error instanceof RateLimitedError || (error instanceof StoreUnavailableError && !trace.exchange)
+}
+
+/** Where such a request ends, two servers may see differently: nothing behind it on this connection can be believed. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof RequestInvalidError || error instanceof HeadersTooLargeError || error instanceof TargetTooLongError
 }
 
 interface Answer {
@@ -34,13 +45,20 @@ interface Answer {
   readonly body: string
 }
 
-/** The rest of an unread body is read and thrown away for a moment, so that the client can read the answer (RFC 9112 section 9.6). */
-function answer(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {
+/**
+ * A body still on its way is read and thrown away for a moment before the connection ends, so that the client can read the answer,
+ * which is complete on the wire by then (RFC 9112 section 9.6).
+ */
+function answer(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer, closes: boolean): void {
+  if (closes || !request.complete) headers.push('Connection', 'close')
   response.writeHead(status, headers)
-  response.end(body)
-  if (request.complete) return
+  if (request.complete) return void response.end(body)
+  response.write(body)
   const timer = setTimeout(() => request.destroy(), LINGER_MS).unref()
-  request.once('close', () => clearTimeout(timer))
+  request.once('close', () => {
+    clearTimeout(timer)
+    response.end()
+  })
   request.resume()
 }
 
