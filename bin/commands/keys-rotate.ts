@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, realpath, rename, stat, unlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
-import { isMap, isSeq, parseDocument, type Document, type YAMLMap, type YAMLSeq } from 'yaml'
 import { loadConfig } from '../../src/config/load.ts'
 import { createFile } from '../../src/config/state-directory.ts'
 import { CommandError } from '../errors.ts'
-import { keyFileContent, newKey, ringEntry, type Alg, type Ring } from '../new-key.ts'
+import { keyFileContent, newKey, ringEntry, type Ring } from '../new-key.ts'
+import { readRing, withEntry, withLastFirst, withoutLast, type RingText } from '../ring-text.ts'
 
 export interface KeysRotateOptions {
   readonly config: string
@@ -13,68 +13,64 @@ export interface KeysRotateOptions {
   readonly step: 'publish' | 'promote' | 'retire'
 }
 
+/** The file's new text, what to tell the operator, and a key file to take back when the text is refused. */
+interface Step {
+  readonly text: string
+  readonly said: string
+  readonly written?: string | undefined
+}
+
 /**
- * One step of a rotation in the file: `publish` adds a key that verifies, `promote` lets the newest sign, `retire` drops the oldest one
- * that no longer signs. Between two steps every gateway reloads, so that no one ever meets a key it does not know. Comments and layout
- * stay; the result is checked before it replaces the file.
+ * One step of a rotation in the file: `publish` adds a key that verifies, `promote` lets the newest sign, `retire` drops the last one,
+ * which no longer signs. Between two steps every gateway reloads, so that no one ever meets a key it does not know. Every other line
+ * stays as it is; the result is checked before it replaces the file.
  */
 export async function runKeysRotate({ config, ring, step }: KeysRotateOptions): Promise<number> {
-  const file = await realpath(config)
-  const before = await readFile(file, 'utf8')
   await loadConfig({ file: config })
-  const document = parseDocument(before)
-  const keys = document.getIn(['keys', ring])
-  if (!isSeq(keys) || keys.items.some((key) => !isMap(key))) throw new CommandError(`keys.${ring} is not a plain list in ${config}; nothing was changed`)
-  const ringKeys = keys as YAMLSeq<YAMLMap>
-
-  const { said, written } = step === 'publish' ? await publish(document, ringKeys, ring, dirname(resolve(config))) : { said: step === 'promote' ? promote(ringKeys, ring) : retire(ringKeys, ring), written: undefined }
-  const after = document.toString({ lineWidth: 0, flowCollectionPadding: true })
+  const before = await readFile(config, 'utf8')
+  const keys = readRing(before, ring)
+  if (keys === undefined) throw new CommandError(`keys.${ring} in ${config} is not a list with one key after a "-" on each line, so it is left for you to edit; see sessiongate keys generate`)
+  const done = step === 'publish' ? await publish(keys, ring, dirname(resolve(config))) : step === 'promote' ? promote(keys, ring) : retire(keys, ring)
   try {
-    await loadConfig({ file: config, text: after })
-    await replaceFile(file, after)
+    await loadConfig({ file: config, text: done.text })
+    await replaceFile(await realpath(config), done.text)
   } catch (error) {
-    if (written !== undefined) await unlink(written)
+    if (done.written !== undefined) await unlink(done.written)
     throw error
   }
-  process.stdout.write(`${said}\n`)
+  process.stdout.write(`${done.said}\n`)
   return 0
 }
 
 /** The new key goes last and its secret to where its siblings keep theirs: a file beside theirs, or inline. */
-async function publish(document: Document, keys: YAMLSeq<YAMLMap>, ring: Ring, baseDir: string): Promise<{ said: string; written: string | undefined }> {
-  const sibling = keys.items.at(-1)
-  if (sibling === undefined) throw new CommandError(`keys.${ring} is empty; add a first key by hand (sessiongate keys generate --ring ${ring})`)
-  const key = newKey(ring, (sibling.get('alg') as Alg | undefined) ?? 'HS256')
-  const siblingFile = sibling.get(key.alg === 'HS256' ? 'secretFile' : 'privateKeyFile')
-  const isLiteral = typeof siblingFile === 'string' && !siblingFile.includes('${')
-  const written = isLiteral ? join(dirname(resolve(baseDir, siblingFile)), `${ring}-${key.id}${key.alg === 'HS256' ? '' : '.pem'}`) : undefined
+async function publish(keys: RingText, ring: Ring, baseDir: string): Promise<Step> {
+  const sibling = keys.entries.at(-1)
+  const key = newKey(ring, sibling?.alg ?? 'HS256')
+  const siblingFile = key.alg === 'HS256' ? sibling?.secretFile : sibling?.privateKeyFile
+  const isPlain = siblingFile !== undefined && !siblingFile.includes('${')
+  const written = isPlain ? join(dirname(resolve(baseDir, siblingFile)), `${ring}-${key.id}${key.alg === 'HS256' ? '' : '.pem'}`) : undefined
   if (written !== undefined && !await createFile(written, keyFileContent(key))) throw new CommandError(`${written} exists; nothing was changed`)
-  const shown = written === undefined ? undefined : siblingFile?.toString().startsWith('/') ? written : relative(baseDir, written)
-  const entry = document.createNode(ringEntry(ring, key, shown))
-  entry.flow = sibling.flow ?? false
-  keys.add(entry)
-  const tell = ring === 'assertion' ? (key.alg === 'HS256' ? ', give its secret to the apps' : ', let the apps fetch /jwks.json again') : ''
-  return { said: `added ${key.id} to keys.${ring}${written === undefined ? '' : ` (${written})`}; it verifies and does not sign yet.\nNext: reload every gateway${tell}, then --step promote`, written }
+  const shown = written === undefined ? undefined : siblingFile?.startsWith('/') ? written : relative(baseDir, written)
+  const tell = ring !== 'assertion' ? '' : key.alg === 'HS256' ? ', give its secret to the apps' : ', let the apps fetch /jwks.json again'
+  const said = `added ${key.id} to keys.${ring}${written === undefined ? '' : ` (${written})`}; it verifies and does not sign yet.\nNext: reload every gateway${tell}, then --step promote`
+  return { text: withEntry(keys, ringEntry(ring, key, shown)), said, written }
 }
 
-function promote(keys: YAMLSeq<YAMLMap>, ring: Ring): string {
-  const newest = keys.items.at(-1)
-  if (newest === undefined || keys.items.length < 2) throw new CommandError(`keys.${ring} has one key, which signs already; --step publish adds one`)
-  const comment = keys.items[0]?.commentBefore
-  keys.items.pop()
-  keys.items.unshift(newest)
-  if (comment !== undefined && comment !== null && newest.commentBefore === undefined) {
-    newest.commentBefore = comment
-    if (keys.items[1]) keys.items[1].commentBefore = null
+function promote(keys: RingText, ring: Ring): Step {
+  if (keys.entries.length < 2) throw new CommandError(`keys.${ring} has one key, which signs already; --step publish adds one`)
+  return {
+    text: withLastFirst(keys),
+    said: `${keys.entries.at(-1)?.id ?? ''} now signs; the others still verify.\nNext: reload every gateway; when nothing signed by the old key is in use any more, --step retire`,
   }
-  return `${String(newest.get('id'))} now signs; the others still verify.\nNext: reload every gateway; when nothing signed by the old key is in use any more, --step retire`
 }
 
-/** The oldest that no longer signs is the last: what is promoted comes to the front. */
-function retire(keys: YAMLSeq<YAMLMap>, ring: Ring): string {
-  if (keys.items.length < 2) throw new CommandError(`keys.${ring} has one key, which signs; it cannot be retired`)
-  const last = keys.items.pop()
-  return `${String(last?.get('id'))} is dropped from keys.${ring}: what it signed no longer opens anything.\nNext: reload every gateway; then delete its file, if it has one`
+/** What is promoted comes to the front, so the last is the oldest. */
+function retire(keys: RingText, ring: Ring): Step {
+  if (keys.entries.length < 2) throw new CommandError(`keys.${ring} has one key, which signs; it cannot be retired`)
+  return {
+    text: withoutLast(keys),
+    said: `${keys.entries.at(-1)?.id ?? ''} is dropped from keys.${ring}: what it signed no longer opens anything.\nNext: reload every gateway; then delete its file, if it has one`,
+  }
 }
 
 /** Whole or not at all, with the old file's rights. */

@@ -1,3 +1,4 @@
+import { checkAdapters } from './checks/adapters.ts'
 import { checkCookie } from './checks/cookie.ts'
 import { checkHeaderPrefix } from './checks/header-prefix.ts'
 import type { Judge } from './checks/judge.ts'
@@ -14,6 +15,7 @@ export function crossCheck(config: Config, judge: Judge): void {
   checkHeaderPrefix(config, judge)
   checkKeys(config, judge)
   checkRoutes(config, judge)
+  checkAdapters(config, judge)
   checkSessionSize(config, judge)
   checkCombinations(config, judge)
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { adapter, cookieRule, requireValue } from './adapter-schema.ts'
 import { dataPath } from './session-schema.ts'
 import { duration, positiveDuration, size } from './units.ts'
 
@@ -13,6 +14,9 @@ export const route = z
     session: z.enum(['none', 'read', 'use', 'require']).prefault('use')
       .describe('none: not even looked at; read: handed over, changes refused; use: handed over and changed; require: as use, but 401 (or loginUrl) without one'),
     loginUrl: z.string().regex(/^(\/(?!\/)|https?:\/\/)[\x21-\x7e]*$/, 'expected a path or an http(s) URL').optional().describe('With session: require, where a browser is sent to log in'),
+    requireValue: requireValue.optional().describe('With session: require, the session must also hold this value'),
+    adapter: adapter.optional().describe('For an app that keeps its own session and is not changed: its cookie becomes ours'),
+    cookies: z.array(cookieRule).prefault([]).describe('What becomes of the app\'s own cookies; the first rule that fits counts, and without one they pass'),
     expose: z.array(dataPath).min(1).prefault(['*']).describe('Paths of the data this upstream may see'),
     writable: z.array(dataPath).prefault(['*']).describe('Paths it may change'),
     mutations: z.strictObject({
@@ -35,7 +39,11 @@ export const route = z
       origins: z.array(z.string()).prefault(['same']).describe('Allowed Origin values; same: the Host asked for; "*": any'),
       idle: duration.prefault('1h').describe('Closed after this long without a byte'),
       maxAge: duration.prefault('24h').describe('Closed at this age'),
+      recheck: positiveDuration.prefault('5s').describe('How soon it is noticed that the session has expired, or was ended by another process'),
     }).prefault({}).describe('Upgraded connections'),
   })
   .refine((value) => value.loginUrl === undefined || value.session === 'require', { path: ['loginUrl'], error: 'only has a meaning with session: require' })
+  .refine((value) => value.requireValue === undefined || value.session === 'require', { path: ['requireValue'], error: 'only has a meaning with session: require' })
+  .refine((value) => value.adapter === undefined || value.session !== 'none', { path: ['adapter'], error: 'needs a session: the app\'s is kept in it' })
+  .refine((value) => value.cookies.length === 0 || value.session !== 'none', { path: ['cookies'], error: 'needs a session; without one every cookie passes' })
 export type RouteConfig = z.output<typeof route>

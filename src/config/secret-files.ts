@@ -5,7 +5,7 @@ import type { ConfigProblem } from '../errors.ts'
 import { isMembers, type Path, pathText, valueAt, withValue } from './tree.ts'
 
 /** Members that hold a secret and have a `...File` form. */
-export const SECRET_MEMBERS: readonly string[] = ['secret', 'privateKey', 'publicKey', 'password']
+export const SECRET_MEMBERS: readonly string[] = ['secret', 'privateKey', 'publicKey', 'password', 'secretKey']
 const MAX_SECRET_BYTES = 65_536
 
 export interface SecretsRead {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { loadConfig } from '../../src/config/load.ts'
+import { makeLeaf } from '../support/certificates.ts'
 import { load, minimal, minimalWith, problemsOf, secretNamed } from '../support/config-samples.ts'
 
 let directory: string
@@ -313,6 +314,24 @@ describe('secret files', () => {
     const file = await write('password', 'hunter2\n')
     const { config } = await load(minimalWith({ store: { kind: 'redis', passwordFile: file, sentinel: { name: 'm', nodes: ['h:1'], passwordFile: file } } }))
     expect(config.store).toMatchObject({ password: 'hunter2', sentinel: { password: 'hunter2' } })
+  })
+})
+
+describe('certificates', () => {
+  const withTls = (certFile: string, keyFile: string): unknown => minimalWith({ listen: '0.0.0.0:8443', tls: { certFile, keyFile } })
+
+  test('a pair makes the listeners HTTPS and the cookie __Host-; both files are watched', async () => {
+    const { certFile, keyFile } = makeLeaf()
+    const { config, files } = await load(withTls(certFile, keyFile))
+    expect(config.session.cookie).toMatchObject({ name: '__Host-session', secure: true })
+    expect(files).toEqual([certFile, keyFile])
+  })
+
+  test('a key of another certificate, or half a file, is a problem', async () => {
+    const [one, other] = [makeLeaf(), makeLeaf()]
+    expect(await problemsOf({ tree: withTls(one.certFile, other.keyFile) })).toEqual([{ path: 'tls', message: 'the certificate and the key do not belong together' }])
+    const half = await write('half.pem', '-----BEGIN CERTIFICATE-----\nMIIB')
+    expect((await problemsOf({ tree: withTls(half, one.keyFile) }))[0]?.message).toMatch(/half written/)
   })
 })
 

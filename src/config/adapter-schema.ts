@@ -1,0 +1,87 @@
+import { getHashes } from 'node:crypto'
+import { z } from 'zod'
+import { positiveDuration } from './units.ts'
+
+const cookieName = z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}$/, 'expected a cookie name (RFC 6265 token)')
+const file = z.string().min(1)
+/** The app's own key: what it is worth is the app's affair, but see checks/adapters.ts. */
+const secretKey = z.string().min(1, 'must not be empty')
+
+const needsSecretKey = { path: ['secretKey'], error: 'is missing: give `secretKey` or `secretKeyFile`, the app\'s own SECRET_KEY' }
+
+interface SecretKey {
+  readonly secretKey: string
+  readonly secretKeyFile?: string | undefined
+}
+
+const fallback = z
+  .strictObject({
+    secretKey: secretKey.optional().describe('An old SECRET_KEY'),
+    secretKeyFile: file.optional().describe('File holding it, instead of `secretKey`'),
+  })
+  .refine((value) => value.secretKey !== undefined, needsSecretKey)
+  .transform((value) => value as SecretKey)
+
+/** Where the app itself used to set its cookie: browsers delete a cookie only by its own path and domain. */
+const ownCookie = {
+  cookieName: cookieName.prefault('session').describe('The app\'s SESSION_COOKIE_NAME'),
+  cookiePath: z.string().startsWith('/').prefault('/').describe('The app\'s SESSION_COOKIE_PATH, as browsers see it: where old cookies are deleted'),
+  cookieDomain: z.string().regex(/^\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, 'expected a host name').optional()
+    .describe('The app\'s SESSION_COOKIE_DOMAIN, where it has one: where old cookies are deleted'),
+}
+const permanentLifetime = positiveDuration.prefault('31d').describe('The app\'s PERMANENT_SESSION_LIFETIME')
+const adopt = z.boolean().prefault(true)
+  .describe('Take over, once, the session a visitor still has with the app itself. Off: such visitors begin anew')
+
+const flask = z.strictObject({
+  kind: z.literal('flask').describe('An unchanged Flask app with its signed cookie'),
+  secretKey: secretKey.optional().describe('The app\'s SECRET_KEY. Better in a file or a variable than here'),
+  secretKeyFile: file.optional().describe('File holding it, instead of `secretKey`; one trailing newline is ignored'),
+  fallbacks: z.array(fallback).prefault([]).describe('The app\'s SECRET_KEY_FALLBACKS: they verify, they do not sign'),
+  ...ownCookie,
+  salt: z.string().min(1).prefault('cookie-session').describe('The session interface\'s `salt`'),
+  keyDerivation: z.enum(['hmac', 'concat', 'django-concat', 'none']).prefault('hmac').describe('The session interface\'s `key_derivation`'),
+  digest: z.string().refine((name) => getHashes().includes(name), 'is no digest that Node knows').prefault('sha1').describe('The session interface\'s `digest_method`'),
+  permanentLifetime,
+  sortKeys: z.boolean().prefault(true).describe('The app\'s `app.json.sort_keys` (JSON_SORT_KEYS)'),
+  foreignTags: z.enum(['refuse', 'carry']).prefault('refuse').describe('Values under Flask\'s own tags that Flask would not write; carry, where the app has replaced a tag'),
+  legacyTimestamps: z.boolean().prefault(false).describe('The app has itsdangerous before 1.1, whose clock starts in 2011'),
+  adopt,
+}).refine((value) => value.secretKey !== undefined, needsSecretKey).transform((value) => value as typeof value & SecretKey)
+
+const flaskSession = z.strictObject({
+  kind: z.literal('flask-session').describe('An unchanged app with Flask-Session: it keeps its store, the browser never sees the id'),
+  secretKey: secretKey.optional().describe('The app\'s SECRET_KEY, where it has SESSION_USE_SIGNER: only signed ids are taken over'),
+  secretKeyFile: file.optional().describe('File holding it, instead of `secretKey`'),
+  ...ownCookie,
+  permanentLifetime,
+  adopt,
+})
+
+export const adapter = z.discriminatedUnion('kind', [flask, flaskSession], { error: 'expected kind: flask or flask-session' })
+export type AdapterConfig = z.output<typeof adapter>
+export type FlaskConfig = Extract<AdapterConfig, { readonly kind: 'flask' }>
+export type FlaskSessionConfig = Extract<AdapterConfig, { readonly kind: 'flask-session' }>
+
+export const cookieRule = z
+  .strictObject({
+    name: cookieName.optional().describe('The cookie\'s name'),
+    pattern: z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}$/, 'expected a cookie name with *').optional().describe('Instead of `name`: `*` stands for any characters'),
+    do: z.enum(['store', 'encrypt', 'pass', 'drop'])
+      .describe('store: kept beside the session, the browser never sees it; encrypt: sealed in the browser; pass: as it is; drop: neither way'),
+    adopt: z.boolean().prefault(false).describe('With store: take over, once, the cookie a visitor without a session still has'),
+  })
+  .refine((rule) => (rule.name === undefined) !== (rule.pattern === undefined), { path: ['name'], error: 'give either `name` or `pattern`' })
+  .refine((rule) => !rule.adopt || rule.do === 'store', { path: ['adopt'], error: 'only has a meaning with do: store' })
+export type CookieRuleConfig = z.output<typeof cookieRule>
+
+const scalar = z.union([z.string(), z.number(), z.boolean()])
+
+export const requireValue = z
+  .strictObject({
+    path: z.string().regex(/^[^.*\s]+(\.[^.*\s]+)*$/, 'expected a path such as "user.role"').describe('Where in the data'),
+    equals: scalar.optional().describe('The value it must have'),
+    in: z.array(scalar).min(1).optional().describe('Instead of `equals`: any of these'),
+  })
+  .refine((value) => (value.equals === undefined) !== (value.in === undefined), { path: ['equals'], error: 'give either `equals` or `in`' })
+export type RequireValueConfig = z.output<typeof requireValue>
