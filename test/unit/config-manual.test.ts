@@ -19,7 +19,7 @@ const ed25519 = generateKeyPairSync('ed25519')
 const env = {
   COOKIE_SECRET: secretNamed('cookie'), ASSERTION_SECRET: secretNamed('assertion'), RECORD_SECRET: secretNamed('record'), MUTATION_SECRET: secretNamed('mutation'),
   ASSERTION_KEY_PEM: ed25519.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(), MUTATION_KEY_PEM: ed25519.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
-  REDIS_PASSWORD: 'r', SENTINEL_PASSWORD: 's', PGPASSWORD: 'p', MYSQL_PASSWORD: 'm',
+  REDIS_PASSWORD: 'r', SENTINEL_PASSWORD: 's', PGPASSWORD: 'p', MYSQL_PASSWORD: 'm', FLASK_SECRET_KEY: secretNamed('flask'), FLASK_SECRET_KEY_OLD: secretNamed('flask old'),
 }
 
 describe('what is made from the schema is up to date (npm run docs)', () => {
@@ -65,7 +65,8 @@ describe('config.example.yaml', () => {
     })
     // What needs the file it names, or contradicts the choice shown beside it.
     expect((await problemsOf({ tree, env })).map(({ path }) => path)).toEqual([
-      'keys.assertion.2.privateKey', 'keys.record.1.secret', 'upstreams.app.mutationKeys.1.secret', 'upstreams.app.mutationKeys.3.publicKey', 'routes.0.loginUrl',
+      'keys.assertion.2.privateKey', 'keys.record.1.secret', 'upstreams.app.mutationKeys.1.secret', 'upstreams.app.mutationKeys.3.publicKey',
+      'routes.0.adapter.fallbacks.1.secretKey', 'routes.0.loginUrl', 'routes.0.requireValue',
       'session.cookie.domain',
     ])
   })
