@@ -189,12 +189,12 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   async function change({ id, isCookieDue }: Presented, first: Standing, change: Change, rules: CommitRules): Promise<Turn> {
-    let base: Standing | undefined = first
+    // To a request that took long the session may look dead: others may have used it meanwhile.
+    let base = expiryOf(first.session, policy) > clock() ? first : await loader.reload(id)
     for (let attempt = 1; attempt <= MAX_COMMIT_ATTEMPTS; attempt++) {
-      const now = clock()
-      if (!base || expiryOf(base.session, policy) <= now) return DROPPED
+      if (!base) return DROPPED
       if (change.ifVersion !== undefined && change.ifVersion !== base.version) throw new MutationRefusedError('version', 'the record is at another version')
-      const next = touched(applyChange(base.session, change, options.subject), now)
+      const next = touched(applyChange(base.session, change, options.subject), clock())
       if (!isEmpty(next, base.session)) rules.check(next)
       const turn = await write(base, next, change.rotate, isCookieDue)
       if (turn) return turn

@@ -29,6 +29,8 @@ export interface HarnessOptions {
   readonly codec?: Codec
   readonly check?: (next: Session) => void
   readonly touch?: TouchRule
+  /** How long an ended or moved record is remembered; default 15 minutes. */
+  readonly tombstoneMs?: number
 }
 
 /** Sessions over a real store behind gates, with a clock the test moves, spoken to as the gateway does: cookie values in and out. */
@@ -60,7 +62,7 @@ export function harness(options: HarnessOptions = {}): Harness {
   const sessions = createSessions({
     store, cookies, clock, codec: options.codec ?? createPlainCodec(), handleSecret: KEY.secret,
     policy: { idleMs: 30 * MINUTE, absoluteMs: 120 * MINUTE, permanent: false, refreshEachRequest: true, touchIntervalMs: MINUTE, ...options.policy },
-    rotateOn: options.rotateOn ?? [], subject: undefined, tombstoneMs: 15 * MINUTE,
+    rotateOn: options.rotateOn ?? [], subject: undefined, tombstoneMs: options.tombstoneMs ?? 15 * MINUTE,
     events: { conflict: () => state.conflicts++, ambiguousCookies: () => {}, touchFailed: () => state.touchFailures++ },
   })
   const open = (cookie?: string | readonly string[]): Promise<Opened> => sessions.open(cookie === undefined ? [] : typeof cookie === 'string' ? [cookie] : cookie)
