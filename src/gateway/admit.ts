@@ -9,6 +9,9 @@ import { parseTarget, type RequestTarget } from './target.ts'
 
 /** A request that may go on: read once, routed once. */
 export interface Admitted {
+  readonly method: string
+  /** The HTTP version it came in: `1.1` or `1.0`. */
+  readonly version: string
   readonly route: Route
   readonly target: RequestTarget
   readonly headers: RequestHeaders
@@ -22,7 +25,7 @@ const REFUSED_METHODS: ReadonlySet<string> = new Set(['TRACE', 'TRACK', 'CONNECT
 /** The one door for requests and upgrades alike (CVE-2026-44578). Throws a client error; nothing has touched an upstream or the store. */
 export function admit(gateway: Gateway, request: IncomingMessage, peer: Peer): Admitted {
   const { limits } = gateway
-  const { method = '', url = '', rawHeaders } = request
+  const { method = '', url = '', httpVersion: version, rawHeaders } = request
   if (request.httpVersionMajor !== 1) throw new RequestInvalidError('only HTTP/1.0 and HTTP/1.1 are spoken here', 505)
   if (rawHeaders.length / 2 > limits.maxHeaderCount) throw new HeadersTooLargeError(`more than ${limits.maxHeaderCount} header fields`)
   if (url.length > limits.maxTargetBytes) throw new TargetTooLongError(limits.maxTargetBytes)
@@ -36,7 +39,8 @@ export function admit(gateway: Gateway, request: IncomingMessage, peer: Peer): A
   const view = publicViewOf(effective, peer, gateway.isTrusted)
   if (gateway.rateLimiter && !gateway.rateLimiter.allows(view.clientAddress)) throw new RateLimitedError()
   if ((headers.contentLength ?? 0) > route.maxBodyBytes) throw new BodyTooLargeError(route.maxBodyBytes)
-  return { route, target, headers: effective, cookies: splitCookies(headers.cookies, gateway.cookie.name), peer, view }
+  const cookies = splitCookies(headers.cookies, gateway.cookie.name)
+  return { method, version, route, target, headers: effective, cookies, peer, view }
 }
 
 function hostChecked(headers: RequestHeaders, request: IncomingMessage): RequestHeaders {

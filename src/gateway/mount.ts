@@ -27,11 +27,13 @@ export function mountResponse(fields: string[], mount: Mount): void {
 
 function mountLocation(location: string, { prefix, publicOrigin, ownAuthorities }: Mount): string {
   if (location.startsWith('/') && !location.startsWith('//')) return prefix + location
-  const [, authority, rest = ''] = /^https?:\/\/([^/?#]+)([^]*)$/i.exec(location) ?? []
+  const [, authority, rest = ''] = /^(?:https?:)?\/\/([^/?#]+)([^]*)$/i.exec(location) ?? []
   if (authority === undefined || !ownAuthorities.includes(authority.toLowerCase())) return location
   return publicOrigin + prefix + (rest.startsWith('/') || rest === '' ? rest : `/${rest}`)
 }
 
+/** Browsers take a `__Host-` cookie only with Path=/ (RFC 6265bis section 4.1.3), so that one stays. */
 function mountCookiePath(line: string, prefix: string): string {
-  return line.replace(/(;\s*path\s*=\s*)(\/[^;]*)/i, (_, attribute: string, path: string) => attribute + (path === '/' ? prefix : prefix + path))
+  if (/^[ \t]*__host-/i.test(line)) return line
+  return line.replace(/(;\s*path\s*=\s*)(\/[^;]*)/gi, (_, attribute: string, path: string) => attribute + (path === '/' ? prefix : prefix + path))
 }

@@ -8,14 +8,16 @@ import { stripPrefix } from './mount.ts'
 
 /** The complete header list for the upstream. Everything spoofable was removed before anything is added; ours is added last. */
 export function upstreamHeadersOf(gateway: Gateway, admitted: Admitted, opened: Opened, requestId: string): string[] {
-  const { route, headers, cookies, peer, view } = admitted
+  const { method, route, headers, cookies, peer, view } = admitted
   const fields = headers.fields
   const host = route.upstreamHost ?? headers.host
   if (host !== '') fields.push('Host', host)
   if (headers.contentLength !== undefined && headers.contentLength > 0) fields.push('Content-Length', String(headers.contentLength))
   for (const line of cookies.rest) fields.push('Cookie', line)
-  if (headers.maxForwards !== undefined) fields.push('Max-Forwards', String(Number(headers.maxForwards) - 1))
-  appendForwarded(fields, headers, peer, view, { pseudonym: gateway.via, strippedPrefix: route.stripPrefix ? route.path : undefined })
+  if (headers.maxForwards !== undefined) fields.push('Max-Forwards', method === 'OPTIONS' ? String(Number(headers.maxForwards) - 1) : headers.maxForwards)
+  appendForwarded(fields, headers, peer, view, {
+    via: `${admitted.version} ${gateway.via}`, strippedPrefix: route.stripPrefix ? route.path : undefined,
+  })
   fields.push('X-Request-Id', requestId)
   if (route.session !== 'none') fields.push(gateway.names.assertion, assertionOf(gateway, admitted, opened))
   return fields

@@ -24,3 +24,8 @@ export function createTrust(networks: readonly string[]): IsTrusted {
 export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice('::ffff:'.length) : address
 }
+
+/** The network one customer has all to itself: an IPv4 address, an IPv6 /64 (RFC 6177). Anything else as it is. */
+export function networkOf(address: string): string {
+  return address.includes(':') && ipaddr.IPv6.isValid(address) ? ipaddr.IPv6.parse(address).parts.slice(0, 4).join(':') : address
+}

@@ -36,18 +36,41 @@ export function splitCookies(lines: readonly string[], name: string): SplitCooki
       if (value !== undefined) candidates.push(value)
       return value === undefined
     })
-    const joined = left.join(';').replace(/^[ \t]+/, '')
-    if (joined.trim() !== '') rest.push(joined)
+    const joined = left.join(';')
+    const first = skipBlanks(joined, 0)
+    if (first < joined.length) rest.push(joined.slice(first))
   }
   return { candidates, rest }
 }
 
+/**
+ * The value of a pair under `name`; undefined when its name is another. Only blanks and tabs around name and value are skipped: a name
+ * that begins with some other white space is another cookie, which browsers let any subdomain set, `__Host-` or not.
+ */
 function valueOf(pair: string, name: string): string | undefined {
-  const trimmed = pair.trim()
-  if (trimmed === name) return ''
-  return trimmed.startsWith(name) && trimmed.slice(name.length).trimStart().startsWith('=')
-    ? trimmed.slice(trimmed.indexOf('=', name.length) + 1).trim()
-    : undefined
+  const start = skipBlanks(pair, 0)
+  if (!pair.startsWith(name, start)) return undefined
+  const equals = skipBlanks(pair, start + name.length)
+  if (equals === pair.length) return ''
+  return pair.charAt(equals) === '=' ? trimBlanks(pair, equals + 1) : undefined
+}
+
+function isBlank(text: string, at: number): boolean {
+  const code = text.charCodeAt(at)
+  return code === 0x20 || code === 0x09
+}
+
+function skipBlanks(text: string, from: number): number {
+  let at = from
+  while (at < text.length && isBlank(text, at)) at++
+  return at
+}
+
+function trimBlanks(text: string, from: number): string {
+  const start = skipBlanks(text, from)
+  let end = text.length
+  while (end > start && isBlank(text, end - 1)) end--
+  return text.slice(start, end)
 }
 
 const MAX_AGE_SECONDS = 400 * 86_400

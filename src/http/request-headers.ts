@@ -29,7 +29,11 @@ type Kind =
 /** Fields an alias of which (`Content_Length`) could be taken for the real one by the server behind. */
 const SENSITIVE: ReadonlySet<string> = new Set([
   'host', 'cookie', 'content-length', 'transfer-encoding', 'connection', 'expect', 'upgrade', 'te', 'trailer', 'via', 'forwarded',
-  'authorization', 'origin', 'x-real-ip', 'x-http-method-override', 'remote-user', 'proxy',
+  'authorization', 'origin', 'x-http-method-override', 'remote-user',
+])
+/** By these a proxy says who asked for what: only a trusted peer's word is kept. */
+const SAID_BY_PROXIES: ReadonlySet<string> = new Set([
+  'forwarded', 'x-real-ip', 'x-client-ip', 'x-cluster-client-ip', 'true-client-ip', 'x-original-url', 'x-rewrite-url',
 ])
 const KINDS: ReadonlySet<string> = new Set<Kind>([
   'host', 'cookie', 'content-length', 'transfer-encoding', 'connection', 'upgrade', 'expect', 'via', 'origin', 'accept', 'max-forwards',
@@ -40,10 +44,10 @@ function kindOf(name: string, own: OwnNames): Kind {
   const lower = name.toLowerCase()
   const canonical = canonicalName(name)
   if (own.owns(canonical)) return 'drop'
-  if (canonical === 'forwarded' || canonical.startsWith('x-forwarded-') || canonical === 'x-real-ip') return lower === canonical ? 'forwarded' : 'drop'
+  if (SAID_BY_PROXIES.has(canonical) || canonical.startsWith('x-forwarded')) return lower === canonical ? 'forwarded' : 'drop'
   if (isKind(lower)) return lower
-  // `Proxy` becomes HTTP_PROXY in CGI (httpoxy, CVE-2016-5385).
-  if (isHopByHop(lower) || canonical === 'proxy') return 'drop'
+  // `Proxy` becomes HTTP_PROXY in CGI (httpoxy, CVE-2016-5385). The request id is ours to give.
+  if (isHopByHop(lower) || canonical === 'proxy' || canonical === 'x-request-id') return 'drop'
   return lower !== canonical && (SENSITIVE.has(canonical) || isHopByHop(canonical)) ? 'drop' : 'plain'
 }
 
@@ -51,6 +55,11 @@ const HOST = /^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
 const DIGITS = /^\d{1,15}$/
 /** Options of Connection that name no field. */
 const CONNECTION_OPTIONS: ReadonlySet<string> = new Set(['close', 'keep-alive', 'upgrade'])
+
+/** `name`, `name:port`, `[v6]` or `[v6]:port`: the authority of an http URL without user information. */
+export function isHost(text: string): boolean {
+  return HOST.test(text)
+}
 
 export function createRequestHeadersReader(own: OwnNames): ReadRequestHeaders {
   const classify = memoizeByName((name) => kindOf(name, own))
@@ -89,16 +98,19 @@ export function createRequestHeadersReader(own: OwnNames): ReadRequestHeaders {
           fields.push(name, value)
           single[kind] = value
           break
-        case 'upgrade':
         case 'expect':
+          if (value.toLowerCase() !== '100-continue') throw new RequestInvalidError('an expectation other than 100-continue', 417)
+          single[kind] = value
+          break
+        case 'upgrade':
         case 'max-forwards': single[kind] = value; break
       }
     }
 
     return {
       fields: named ? withoutNamed(fields, new Set(named)) : fields,
-      cookies: named?.includes('cookie') ? [] : cookies,
-      forwarded: named ? [] : forwarded,
+      cookies,
+      forwarded,
       via,
       host: hostOf(single.host),
       upgrade: single.upgrade,
@@ -111,6 +123,7 @@ export function createRequestHeadersReader(own: OwnNames): ReadRequestHeaders {
   }
 }
 
+/** What Connection names goes no further (RFC 9110 section 7.6.1). What is meant for us, or written by us, it cannot take away. */
 function withoutNamed(fields: RawHeaders, named: ReadonlySet<string>): string[] {
   const kept: string[] = []
   for (let i = 0; i < fields.length; i += 2) {
@@ -123,7 +136,7 @@ function withoutNamed(fields: RawHeaders, named: ReadonlySet<string>): string[] 
 /** HTTP/1.1 needs one Host (RFC 9112 section 3.2); an HTTP/1.0 request may have none. */
 function hostOf(value: string | undefined): string {
   if (value === undefined) return ''
-  if (!HOST.test(value)) throw new RequestInvalidError('the Host field is not a host')
+  if (!isHost(value)) throw new RequestInvalidError('the Host field is not a host')
   return value
 }
 
