@@ -46,7 +46,8 @@ const READONLY_RECONNECT_MS = 1_000
  */
 export function createRedisClient(options: RedisClientOptions): RedisClient {
   const client = connect(options)
-  const waits = createDeadlines(Math.floor(options.timeoutMs * 0.8))   // ends before the caller's deadline, to tell the cause
+  const waitMs = Math.floor(options.timeoutMs * 0.8)                   // ends before the caller's deadline, to tell the cause
+  const waits = createDeadlines(waitMs)
   const waiting = new Set<() => void>()
   let lastError: Error | undefined
   let corked: Set<{ uncork(): void }> | undefined
@@ -98,11 +99,21 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
   }
 
   function send(name: string, args: (string | Buffer)[]): Promise<Buffer | null> {
-    if (!isReady()) return whenReady().then(() => write(name, args)).catch(refine)
-    return write(name, args).catch((error: Error) => {
-      if (isReply(error)) return refine(error)
-      return whenReady().then(() => write(name, args)).catch(refine)
-    })
+    if (!isReady()) return sendAgain(name, args)
+    return write(name, args).catch((error: Error) => isReply(error) ? refine(error) : sendAgain(name, args))
+  }
+
+  /** Until Redis answers, or until the deadline: a network that flaps may cut a command more than once. */
+  async function sendAgain(name: string, args: (string | Buffer)[]): Promise<Buffer | null> {
+    const giveUpAt = performance.now() + waitMs
+    for (;;) {
+      try {
+        await whenReady()
+        return await write(name, args)
+      } catch (error) {
+        if (isReply(error as Error) || performance.now() >= giveUpAt) return refine(error as Error)
+      }
+    }
   }
 
   function refine(error: Error): never {
