@@ -8,6 +8,8 @@ export interface WatchOptions {
   readonly settleMs?: number
   /** Files are also looked at this often, for file systems that tell nothing (NFS, some bind mounts). */
   readonly pollMs?: number
+  /** Called once, when every change from here on will be seen. */
+  readonly onReady?: () => void
 }
 
 const MAX_LINKS = 16
@@ -18,7 +20,7 @@ const MAX_LINKS = 16
  * swaps its `..data` link, are seen. A file that vanishes is a change too. Returns what ends the watching.
  */
 export function watchConfig(files: readonly string[], onChange: () => void | Promise<void>, options: WatchOptions = {}): () => void {
-  const { settleMs = 200, pollMs = 10_000 } = options
+  const { settleMs = 200, pollMs = 10_000, onReady } = options
   /** By directory and inode: a directory made anew under its old name is another one. */
   const watchers = new Map<string, FSWatcher>()
   let stopped = false
@@ -70,6 +72,7 @@ export function watchConfig(files: readonly string[], onChange: () => void | Pro
     if (await known !== before && !stopped) await onChange()
   }
 
+  if (onReady) void known.then(onReady)
   const poll = setInterval(check, pollMs).unref()
   return () => {
     stopped = true

@@ -21,19 +21,9 @@ afterEach(async () => {
 /** Watches without polling, so that what is seen was told by the file system; resolves when the watching has begun. */
 async function watching(files: readonly string[], pollMs = 3_600_000): Promise<{ readonly changes: number; changed(count: number): Promise<unknown> }> {
   let changes = 0
-  let ready = false
-  const probe = join(directory, 'probe')
-  await writeFile(probe, '')
-  stop = watchConfig([...files, probe], () => {
-    if (ready) changes++
-    ready = true
-  }, { settleMs: SETTLE_MS, pollMs })
-  for (let turn = 0; !ready; turn++) {
-    await appendFile(probe, 'x')
-    await sleep(SETTLE_MS * 2)
-    if (turn > 100) throw new Error('watching never began')
-  }
-  await sleep(SETTLE_MS * 4)
+  await new Promise<void>((onReady) => {
+    stop = watchConfig(files, () => void changes++, { settleMs: SETTLE_MS, pollMs, onReady })
+  })
   return {
     get changes() {
       return changes
@@ -144,14 +134,15 @@ test('a change while one is being handled is handled after it', async () => {
   let running = 0
   let calls = 0
   let overlapped = false
-  stop = watchConfig([file], async () => {
-    calls++
-    overlapped ||= running++ > 0
-    if (calls === 1) await writeFile(file, 'changed meanwhile')
-    await sleep(SETTLE_MS * 3)
-    running--
-  }, { settleMs: 5, pollMs: 20 })
-  await sleep(SETTLE_MS)
+  await new Promise<void>((onReady) => {
+    stop = watchConfig([file], async () => {
+      calls++
+      overlapped ||= running++ > 0
+      if (calls === 1) await writeFile(file, 'changed meanwhile')
+      await sleep(SETTLE_MS * 3)
+      running--
+    }, { settleMs: 5, pollMs: 20, onReady })
+  })
   await writeFile(file, '1')
   await waitFor(() => calls >= 2 && running === 0, 'two calls')
   expect(overlapped).toBe(false)
