@@ -1,4 +1,5 @@
 import type { ConfigProblem } from '../errors.ts'
+import { SECRET_MEMBERS } from './secret-files.ts'
 import { mapTree, pathText } from './tree.ts'
 
 export interface Expanded {
@@ -21,12 +22,13 @@ export function expandEnv(tree: unknown, env: NodeJS.ProcessEnv): Expanded {
   const changed = mapTree(tree, (value, path) => {
     if (typeof value !== 'string' || !value.includes('${')) return value
     expanded.add(pathText(path))
-    return expandText(value, env, (message) => problems.push({ path: pathText(path), message }))
+    const remedy = SECRET_MEMBERS.includes(String(path.at(-1))) ? 'set it' : undefined
+    return expandText(value, env, (message) => problems.push({ path: pathText(path), message }), remedy)
   })
   return { tree: changed, expanded, problems }
 }
 
-function expandText(text: string, env: NodeJS.ProcessEnv, report: (message: string) => void): string | undefined {
+function expandText(text: string, env: NodeJS.ProcessEnv, report: (message: string) => void, remedy?: string): string | undefined {
   let failed = false
   const fail = (message: string): string => {
     failed = true
@@ -38,7 +40,7 @@ function expandText(text: string, env: NodeJS.ProcessEnv, report: (message: stri
     if (name === undefined) return fail('holds a "${" that is not ${NAME} or ${NAME:-default}; write $${ for a literal one')
     const value = Object.hasOwn(env, name) ? env[name] : undefined
     if (fallback !== undefined) return value || fallback
-    return value ?? fail(`the environment variable ${name} is not set; set it, or write \${${name}:-default}`)
+    return value ?? fail(`the environment variable ${name} is not set; ${remedy ?? `set it, or write \${${name}:-default}`}`)
   })
   return failed ? undefined : result
 }
