@@ -1,11 +1,12 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, Gauge, Registry } from 'prom-client'
+import { createDistribution, createTally, type Distribution, type Tally } from './metric-series.ts'
 
 export type StoreOperation = 'load' | 'create' | 'replace' | 'touch' | 'destroy' | 'ping'
 
 /** Everything /metrics shows. One instance per process; no globals. */
 export interface Metrics {
   readonly registry: Registry
-  request(labels: { readonly route: string; readonly status: number; readonly seconds: number }): void
+  request(route: string, status: number, seconds: number): void
   phase(name: 'open' | 'upstream' | 'commit', seconds: number): void
   storeCall(operation: string, outcome: string, seconds: number): void
   conflict(): void
@@ -28,22 +29,23 @@ export function createMetrics(activeConnections: () => number): Metrics {
   const registry = new Registry()
   const registers = [registry]
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[] = []): Counter<L> => new Counter({ name: `sessiongate_${name}`, help, labelNames, registers })
-  const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[], buckets: number[]): Histogram<L> => new Histogram({ name: `sessiongate_${name}`, help, labelNames, buckets, registers })
+  const tally = (name: string, help: string, ...labels: [string, string?]): Tally => createTally({ name: `sessiongate_${name}`, help, registry }, ...labels)
+  const distribution = (name: string, help: string, label: string, bounds: readonly number[]): Distribution => createDistribution({ name: `sessiongate_${name}`, help, registry }, label, bounds)
 
-  const requests = counter('requests_total', 'Requests answered, by route and status', ['route', 'status'])
-  const seconds = histogram('request_seconds', 'From request head to response end', ['route'], SECONDS)
-  const phases = histogram('phase_seconds', 'Latency by phase', ['phase'], SECONDS)
-  const storeCalls = counter('store_calls_total', 'Store calls by operation and result', ['operation', 'outcome'])
-  const storeSeconds = histogram('store_call_seconds', 'Store call latency', ['operation'], SECONDS)
+  const requests = tally('requests_total', 'Requests answered, by route and status', 'route', 'status')
+  const seconds = distribution('request_seconds', 'From request head to response end', 'route', SECONDS)
+  const phases = distribution('phase_seconds', 'Latency by phase', 'phase', SECONDS)
+  const storeCalls = tally('store_calls_total', 'Store calls by operation and result', 'operation', 'outcome')
+  const storeSeconds = distribution('store_call_seconds', 'Store call latency', 'operation', SECONDS)
   const conflicts = counter('commit_conflicts_total', 'Compare-and-set attempts that another writer won')
   const ambiguous = counter('ambiguous_cookies_total', 'Requests that carried two different valid session cookies')
   const touches = counter('touch_failures_total', 'Expiries that could not be moved')
-  const commits = counter('commits_total', 'Commits by outcome', ['outcome'])
+  const commits = tally('commits_total', 'Commits by outcome', 'outcome')
   const refused = counter('mutations_refused_total', 'Mutations refused, by reason', ['reason'])
   const lost = counter('mutations_lost_total', 'Mutations lost because the store was away and the route forwards', ['route'])
   const dropped = counter('mutations_dropped_total', 'Mutations of sessions that had ended meanwhile')
   const foreign = counter('foreign_cookies_total', 'Upstream cookies under our own name, dropped', ['route'])
-  const assertion = histogram('assertion_bytes', 'Size of the session header', ['upstream'], [256, 512, 1024, 2048, 4096, 8192, 16384])
+  const assertion = distribution('assertion_bytes', 'Size of the session header', 'upstream', [256, 512, 1024, 2048, 4096, 8192, 16384])
   const errors = counter('errors_total', 'Errors by code', ['code'])
   const healthy = new Gauge({ name: 'sessiongate_target_healthy', help: '1 while a target takes part', labelNames: ['upstream', 'target'], registers })
   const reloads = counter('reloads_total', 'Configuration reloads by outcome', ['outcome'])
@@ -52,24 +54,24 @@ export function createMetrics(activeConnections: () => number): Metrics {
 
   return {
     registry,
-    request({ route, status, seconds: taken }) {
-      requests.inc({ route, status })
-      seconds.observe({ route }, taken)
+    request(route, status, taken) {
+      requests.add(route, status)
+      seconds.observe(route, taken)
     },
-    phase: (phase, taken) => phases.observe({ phase }, taken),
+    phase: phases.observe,
     storeCall(operation, outcome, taken) {
-      storeCalls.inc({ operation, outcome })
-      storeSeconds.observe({ operation }, taken)
+      storeCalls.add(operation, outcome)
+      storeSeconds.observe(operation, taken)
     },
     conflict: () => conflicts.inc(),
     ambiguousCookies: () => ambiguous.inc(),
     touchFailed: () => touches.inc(),
-    commit: (outcome) => commits.inc({ outcome }),
+    commit: (outcome) => commits.add(outcome),
     mutationRefused: (reason) => refused.inc({ reason }),
     mutationLost: (route) => lost.inc({ route }),
     mutationDropped: () => dropped.inc(),
     foreignCookie: (route) => foreign.inc({ route }),
-    assertionBytes: (upstream, bytes) => assertion.observe({ upstream }, bytes),
+    assertionBytes: assertion.observe,
     error: (code) => errors.inc({ code }),
     targetHealthy: (upstream, target, isHealthy) => healthy.set({ upstream, target }, isHealthy ? 1 : 0),
     reload: (outcome) => reloads.inc({ outcome }),

@@ -83,7 +83,7 @@ class RequestTrace implements Trace {
     const { gateway, response, admission } = this
     const endedAt = performance.now()
     const status = response.headersSent ? response.statusCode : 499
-    gateway.metrics.request({ route: admission?.route.name ?? 'none', status, seconds: (endedAt - this.startedAt) / 1_000 })
+    gateway.metrics.request(admission?.route.name ?? 'none', status, (endedAt - this.startedAt) / 1_000)
     if (gateway.logRequests && gateway.log.isLevelEnabled('info')) gateway.log.info(this.line(status, endedAt), 'request')
   }
 
