@@ -28,7 +28,7 @@ export function createTally(options: SeriesOptions, firstLabel: string, secondLa
   return {
     add(first, second = '') {
       let seconds = counts.get(first)
-      if (!seconds) counts.set(first, seconds = new Map())
+      if (!seconds) counts.set(first, seconds = new Map<string | number, number>())
       seconds.set(second, (seconds.get(second) ?? 0) + 1)
     },
   }
