@@ -2,9 +2,9 @@ import cluster from 'node:cluster'
 import { availableParallelism } from 'node:os'
 import { openAdmin } from './admin/admin.ts'
 import type { LoadedConfig } from './config/load.ts'
-import { watchConfig } from './config/watch.ts'
 import { createLog, type Log } from './log.ts'
 import { runPrimary } from './processes/primary.ts'
+import { startReloading } from './processes/reloading.ts'
 import { startServer } from './processes/server.ts'
 import { runWorker } from './processes/worker.ts'
 import { dieOnBugs, exitAfter, onSignals } from './processes/signals.ts'
@@ -12,8 +12,6 @@ import { dieOnBugs, exitAfter, onSignals } from './processes/signals.ts'
 export interface ServeOptions {
   /** Reads the configuration afresh; called at start and at every reload. */
   readonly load: () => Promise<LoadedConfig>
-  /** Files whose change reloads. */
-  readonly files: readonly string[]
   readonly version: string
 }
 
@@ -33,7 +31,7 @@ export async function serve(options: ServeOptions): Promise<void> {
   await runAlone(options, loaded, log)
 }
 
-async function runAlone({ load, files, version }: ServeOptions, loaded: LoadedConfig, log: Log): Promise<void> {
+async function runAlone({ load, version }: ServeOptions, loaded: LoadedConfig, log: Log): Promise<void> {
   const { config } = loaded
   const server = await startServer(loaded, log)
   const admin = config.admin === false ? undefined : await openAdmin(config.admin, {
@@ -45,22 +43,11 @@ async function runAlone({ load, files, version }: ServeOptions, loaded: LoadedCo
     throw error
   })
 
-  async function reload(): Promise<void> {
-    try {
-      await server.reload(await load())
-      server.metrics.reload('ok')
-      log.info('configuration reloaded')
-    } catch (error) {
-      server.metrics.reload('failed')
-      log.error({ err: error instanceof Error ? error.message : 'unknown' }, 'the new configuration was refused; the old one stays in force')
-    }
-  }
-
-  const stopWatching = watchConfig(files, () => void reload())
+  const reloading = startReloading(loaded.files, { load, apply: server.reload, onOutcome: server.metrics.reload, log })
   onSignals({
-    reload: () => void reload(),
+    reload: () => void reloading.reload(),
     stop: () => exitAfter(log, async () => {
-      stopWatching()
+      reloading.stop()
       await server.stop()
       await admin?.close()
     }),

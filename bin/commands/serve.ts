@@ -15,6 +15,6 @@ export async function runServe(args: ConfigArguments): Promise<number> {
     return ready === undefined ? opened.reload() : Promise.resolve(ready)
   }
   const { serve } = await main
-  await serve({ load, files: opened.loaded.files, version: packageVersion() })
+  await serve({ load, version: packageVersion() })
   return 0
 }

@@ -2,9 +2,9 @@ import cluster, { type Worker } from 'node:cluster'
 import { AggregatorRegistry } from 'prom-client'
 import { openAdmin, type Readiness } from '../admin/admin.ts'
 import type { LoadedConfig } from '../config/load.ts'
-import { watchConfig } from '../config/watch.ts'
 import type { Log } from '../log.ts'
 import { isFromWorker, type FromPrimary } from './messages.ts'
+import { startReloading } from './reloading.ts'
 import { exitAfter, onSignals } from './signals.ts'
 
 export interface PrimaryOptions {
@@ -12,7 +12,6 @@ export interface PrimaryOptions {
   readonly workers: number
   readonly log: Log
   readonly load: () => Promise<LoadedConfig>
-  readonly files: readonly string[]
   readonly version: string
 }
 
@@ -20,7 +19,7 @@ const READINESS_MS = 2_000
 const RESTART_DELAY_MS = 500
 
 /** Starts the workers, starts crashed ones again, answers the admin listener for all of them, passes stop and reload on. */
-export async function runPrimary({ loaded, workers, log, load, files, version }: PrimaryOptions): Promise<void> {
+export async function runPrimary({ loaded, workers, log, load, version }: PrimaryOptions): Promise<void> {
   const { config } = loaded
   let isStopping = false
   let jwks: object = { keys: [] }
@@ -48,16 +47,6 @@ export async function runPrimary({ loaded, workers, log, load, files, version }:
     }, RESTART_DELAY_MS)
   }
 
-  async function reload(): Promise<void> {
-    try {
-      await load()
-      tellAll({ sessiongate: 'reload' })
-      log.info('configuration checked; the workers reload')
-    } catch (error) {
-      log.error({ err: error instanceof Error ? error.message : 'unknown' }, 'the new configuration was refused; the old one stays in force')
-    }
-  }
-
   try {
     await Promise.all(Array.from({ length: workers }, startWorker))
   } catch (error) {
@@ -70,12 +59,12 @@ export async function runPrimary({ loaded, workers, log, load, files, version }:
     metrics: async () => ({ contentType: aggregator.contentType, text: await aggregator.clusterMetrics() }),
     jwks: () => jwks,
   })
-  const stopWatching = watchConfig(files, () => void reload())
+  const reloading = startReloading(loaded.files, { load, apply: () => tellAll({ sessiongate: 'reload' }), log })
   onSignals({
-    reload: () => void reload(),
+    reload: () => void reloading.reload(),
     stop: () => exitAfter(log, async () => {
       isStopping = true
-      stopWatching()
+      reloading.stop()
       const ended = liveWorkers().map((worker) => new Promise((resolve) => worker.once('exit', resolve)))
       tellAll({ sessiongate: 'stop' })
       await Promise.all(ended)

@@ -1,9 +1,13 @@
+import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { startGatewayProcess } from '../support/gateway-process.ts'
 import { httpClient } from '../support/http-client.ts'
 import { freePort, isListening } from '../support/ports.ts'
 import { rawResponse, startRawUpstream, step } from '../support/raw-upstream.ts'
 import { waitFor, within } from '../support/wait-for.ts'
+import { ASSERTION_SECRET } from '../support/world.ts'
 
 const patch = (json: string): Buffer => rawResponse({ headers: [['X-Session-Patch', json]], body: 'ok' })
 
@@ -91,4 +95,16 @@ test('a port that is taken ends the start with a clear message, and nothing half
   await using first = await startGatewayProcess({ upstream: upstream.url })
   const keep = { directory: first.directory, port: first.port, adminPort: await freePort() }
   await expect(startGatewayProcess({ upstream: upstream.url, keep })).rejects.toThrow(/EADDRINUSE|already in use|taken/)
+})
+
+test('a secret file named only since the last reload is watched too', async () => {
+  await using upstream = await startRawUpstream()
+  await using gateway = await startGatewayProcess({ upstream: upstream.url })
+  const secretFile = join(gateway.directory, 'cookie-key')
+  const reloads = (): number => gateway.child.stdoutLines.filter((line) => line.includes('"msg":"configuration reloaded"')).length
+  writeFileSync(secretFile, randomBytes(32).toString('base64url'), { mode: 0o600 })
+  gateway.write({ keys: { cookie: [{ id: 'c2', secretFile }], assertion: [{ id: 'a1', alg: 'HS256', secret: ASSERTION_SECRET }] } })
+  await waitFor(() => reloads() === 1, 'the reload by the configuration file')
+  writeFileSync(secretFile, randomBytes(32).toString('base64url'), { mode: 0o600 })
+  await waitFor(() => reloads() === 2, 'the reload by the secret file')
 })
