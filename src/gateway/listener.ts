@@ -8,6 +8,7 @@ import { endWith } from './end-with.ts'
 import { handleRequest } from './handle-request.ts'
 import { handleUpgrade } from './handle-upgrade.ts'
 import type { LiveGateway } from './live-gateway.ts'
+import { createPipeline } from './pipeline.ts'
 import { ALLOWED_METHODS } from './refuse.ts'
 
 export interface TlsOptions {
@@ -36,46 +37,30 @@ export interface Listener {
 }
 
 export function createListener(live: LiveGateway, options: ListenerOptions): Listener {
-  /** The last request on each connection, until it is answered. */
-  const latest = new Map<Duplex, ServerResponse>()
+  const pipeline = createPipeline(serve)
   const tunnels = new Set<Duplex>()
   const sockets = new Set<Duplex>()
   let isDraining = false
   const server = openServer(options)
 
-  /**
-   * Pipelined requests are served one after the other (RFC 9112 section 9.3.2), and none behind an answer that closes the
-   * connection: what follows a request we refused to understand is never taken for another request.
-   */
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request
     if (!socket.writable) return
     // A client of HTTP/0.9 takes every byte for the body it asked for, so it gets none.
-    if (request.httpVersionMajor < 1) return endConnection(socket, 505)
-    const previous = latest.get(socket)
-    latest.set(socket, response)
-    if (!previous) return serve(request, response)
-    socket.pause()
-    previous.once('close', () => {
-      if (!response.socket) return void latest.delete(socket)
-      socket.resume()
-      serve(request, response)
-    })
+    if (request.httpVersionMajor < 1) endConnection(socket, 505)
+    else pipeline.enter(request, response)
   }
 
-  function serve(request: IncomingMessage, response: ServerResponse): void {
+  function serve(request: IncomingMessage, response: ServerResponse): () => void {
     const lease = live.lease()
     if (isDraining || request.httpVersionMinor === 0) response.shouldKeepAlive = false
-    response.on('close', () => {
-      if (latest.get(request.socket) === response) latest.delete(request.socket)
-      lease.release()
-    })
     void handleRequest(lease.gateway, request, response)
+    return lease.release
   }
 
   function onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', ignore)
-    if (latest.has(socket)) return endConnection(socket, 400)
+    if (pipeline.latestOn(socket)) return endConnection(socket, 400)
     const lease = live.lease()
     tunnels.add(socket)
     socket.on('close', () => {
@@ -93,10 +78,11 @@ export function createListener(live: LiveGateway, options: ListenerOptions): Lis
 
   /** Nothing more is read from this connection. Whole requests on it still get their answers; one whose body broke gets `status`. */
   function endConnection(socket: Duplex, status: number, extraFields = ''): void {
-    const response = latest.get(socket)
+    const response = pipeline.latestOn(socket)
     if (!response) return endWith(socket, status, extraFields)
     if (response.req.complete) {
       response.shouldKeepAlive = false
+      socket.on('drain', () => response.emit('drain'))       // node:http stopped doing so if this was an upgrade
       return void response.once('finish', () => (socket as Socket).destroySoon())
     }
     if (response.headersSent || !response.socket) return void socket.destroy()
@@ -125,7 +111,7 @@ export function createListener(live: LiveGateway, options: ListenerOptions): Lis
     connections: () => sockets.size,
     async drain(deadlineMs) {
       isDraining = true
-      for (const response of latest.values()) if (!response.headersSent) response.shouldKeepAlive = false
+      for (const response of pipeline.latest()) if (!response.headersSent) response.shouldKeepAlive = false
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       server.closeIdleConnections()
       const timer = setTimeout(() => {
