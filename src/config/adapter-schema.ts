@@ -9,7 +9,7 @@ const secretKey = z.string().min(1, 'must not be empty')
 
 const needsSecretKey = { path: ['secretKey'], error: 'is missing: give `secretKey` or `secretKeyFile`, the app\'s own SECRET_KEY' }
 
-interface SecretKey {
+export interface SecretKey {
   readonly secretKey: string
   readonly secretKeyFile?: string | undefined
 }
