@@ -50,6 +50,16 @@ export function memoizeByName<T>(classify: (name: string) => T, maxNames = 1_000
   }
 }
 
+/** Options of Connection that name no field. */
+const CONNECTION_OPTIONS: ReadonlySet<string> = new Set(['close', 'keep-alive', 'upgrade'])
+const NO_NAMES: readonly string[] = []
+
+/** The fields a Connection line names, lower case (RFC 9110 section 7.6.1). */
+export function namedByConnection(value: string): readonly string[] {
+  if (CONNECTION_OPTIONS.has(value)) return NO_NAMES
+  return listOf(value).filter((option) => !CONNECTION_OPTIONS.has(option))
+}
+
 /** The members of a comma-separated list, lower case, empty ones left out. */
 export function listOf(value: string): string[] {
   return value.split(',').map((item) => item.trim().toLowerCase()).filter((item) => item !== '')

@@ -1,5 +1,5 @@
 import { RequestInvalidError } from '../errors.ts'
-import { canonicalName, isHopByHop, listOf, memoizeByName, type OwnNames, type RawHeaders } from './field-names.ts'
+import { canonicalName, isHopByHop, memoizeByName, namedByConnection, type OwnNames, type RawHeaders } from './field-names.ts'
 
 /** What a request says of itself, with everything of ours, hop-by-hop or spoofable taken out. */
 export interface RequestHeaders {
@@ -53,8 +53,6 @@ function kindOf(name: string, own: OwnNames): Kind {
 
 const HOST = /^(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/
 const DIGITS = /^\d{1,15}$/
-/** Options of Connection that name no field. */
-const CONNECTION_OPTIONS: ReadonlySet<string> = new Set(['close', 'keep-alive', 'upgrade'])
 
 /** `name`, `name:port`, `[v6]` or `[v6]:port`: the authority of an http URL without user information. */
 export function isHost(text: string): boolean {
@@ -83,7 +81,7 @@ export function createRequestHeadersReader(own: OwnNames): ReadRequestHeaders {
         case 'forwarded': forwarded.push(name, value); break
         case 'via': via.push(value); break
         case 'connection': {
-          const options = listOf(value).filter((option) => !CONNECTION_OPTIONS.has(option))
+          const options = namedByConnection(value)
           if (options.length > 0) named = [...(named ?? []), ...options]
           break
         }
@@ -107,6 +105,7 @@ export function createRequestHeadersReader(own: OwnNames): ReadRequestHeaders {
       }
     }
 
+    const { contentLength, isChunked } = framingOf(single['content-length'], single['transfer-encoding'])
     return {
       fields: named ? withoutNamed(fields, new Set(named)) : fields,
       cookies,
@@ -118,7 +117,8 @@ export function createRequestHeadersReader(own: OwnNames): ReadRequestHeaders {
       accept: single.accept,
       maxForwards: single['max-forwards'],
       expectsContinue: single.expect !== undefined,
-      ...framingOf(single['content-length'], single['transfer-encoding']),
+      contentLength,
+      isChunked,
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { MutationFields } from '../session/mutation.ts'
-import { canonicalName, isHopByHop, listOf, memoizeByName, type OwnNames, type RawHeaders } from './field-names.ts'
+import { canonicalName, isHopByHop, memoizeByName, namedByConnection, type OwnNames, type RawHeaders } from './field-names.ts'
 
 /** An upstream's response head, taken apart: what may go on to the client, and what was meant for us. */
 export interface ResponseHeaders {
@@ -42,7 +42,7 @@ export function createResponseHeadersReader(own: OwnNames, cookieName: string): 
     const control: string[] = []
     const signed: string[] = []
     let foreignCookies = 0
-    let named: string[] | undefined
+    let named: readonly string[] = []
 
     for (let i = 0; i < raw.length; i += 2) {
       const name = raw[i] as string
@@ -56,13 +56,13 @@ export function createResponseHeadersReader(own: OwnNames, cookieName: string): 
           break
         case 'vary': vary.push(value); break
         case 'cache-control': cacheControl.push(value); break
-        case 'connection': named = [...(named ?? []), ...listOf(value)]; break
+        case 'connection': named = [...named, ...namedByConnection(value)]; break
         case 'patch': patch.push(value); break
         case 'control': control.push(value); break
         case 'mutation': signed.push(value); break
       }
     }
-    return { fields: named ? withoutNamed(fields, named) : fields, vary, cacheControl, mutation: { patch, control, signed }, foreignCookies }
+    return { fields: named.length > 0 ? withoutNamed(fields, named) : fields, vary, cacheControl, mutation: { patch, control, signed }, foreignCookies }
   }
 }
 

@@ -303,11 +303,22 @@ export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
   }
 }
 
-/** A short body goes out with the head in one write: as latin1 text, which is byte for byte the same, it joins the head's string. */
+/**
+ * A short body goes out with the head in one write: as latin1 text, which is byte for byte the same, it joins the head's string.
+ * Where the head gives its length, nothing follows it, so the write need not wait for the end.
+ */
 function endWith(response: ServerResponse, held: readonly Buffer[]): void {
+  const { socket } = response
   const [only] = held
-  if (held.length === 1 && only && only.length <= MAX_JOINED_BYTES) return void response.end(only.toString('latin1'), 'latin1')
-  for (const chunk of held) response.write(chunk)
+  if (held.length === 1 && only && only.length <= MAX_JOINED_BYTES) {
+    const text = only.toString('latin1')
+    if (response.chunkedEncoding || !socket) return void response.end(text, 'latin1')
+    socket.cork()
+    response.write(text, 'latin1')
+    socket.uncork()
+  } else {
+    for (const chunk of held) response.write(chunk)
+  }
   response.end()
 }
 

@@ -92,11 +92,15 @@ export function appendForwarded(fields: string[], headers: RequestHeaders, peer:
   fields.push('X-Forwarded-Proto', view.proto)
   if (view.host !== '') fields.push('X-Forwarded-Host', view.host)
   if (options.strippedPrefix !== undefined) fields.push('X-Forwarded-Prefix', options.strippedPrefix)
-  fields.push('Forwarded', [...valuesOf(kept, 'forwarded'), forwardedElement(peer, view)].join(', '))
-  fields.push('Via', [...headers.via, options.via].join(', '))
+  fields.push('Forwarded', appended(valuesOf(kept, 'forwarded'), forwardedElement(peer, view)))
+  fields.push('Via', appended(headers.via, options.via))
 }
 
 const REWRITTEN: ReadonlySet<string> = new Set(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded'])
+
+function appended(values: readonly string[], last: string): string {
+  return values.length === 0 ? last : [...values, last].join(', ')
+}
 
 function forwardedElement(peer: Peer, view: PublicView): string {
   const node = peer.address === '' ? 'unknown' : peer.address.includes(':') ? `"[${peer.address}]"` : peer.address
