@@ -46,7 +46,7 @@ async function serve(gateway: Gateway, request: IncomingMessage, response: Serve
 
   const upstreamResponse = await exchange.start()
   trace.headArrived()
-  const head = gateway.readResponseHeaders(upstreamResponse.headers)
+  const head = gateway.readResponseHeaders(upstreamResponse.headers, route.adapter?.claims)
   const committed = await commitMutation(gateway, admitted, opened, upstreamResponse.status, head)
   trace.committed(committed)
   respond(response, route.upstream.name, upstreamResponse, clientHeadersOf(gateway, admitted, opened, head, committed))

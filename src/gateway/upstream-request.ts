@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Adapter, AppRequest } from '../adapters/adapter.ts'
 import { SessionTooLargeError } from '../errors.ts'
 import { appendForwarded } from '../proxy/forwarded.ts'
 import type { Opened } from '../session/sessions.ts'
@@ -13,27 +14,50 @@ export function upstreamHeadersOf(gateway: Gateway, admitted: Admitted, opened: 
   const host = route.upstreamHost ?? headers.host
   if (host !== '') fields.push('Host', host)
   if (headers.contentLength !== undefined && headers.contentLength > 0) fields.push('Content-Length', String(headers.contentLength))
-  for (const line of cookies.rest) fields.push('Cookie', line)
+  if (route.adapter) pushAppCookies(fields, route.adapter, admitted, opened)
+  else for (const line of cookies.rest) fields.push('Cookie', line)
   if (headers.maxForwards !== undefined) fields.push('Max-Forwards', method === 'OPTIONS' ? String(Number(headers.maxForwards) - 1) : headers.maxForwards)
   appendForwarded(fields, headers, peer, view, {
     via: `${admitted.version} ${gateway.via}`, strippedPrefix: route.stripPrefix ? route.path : undefined,
   })
   fields.push('X-Request-Id', requestId)
-  if (route.session !== 'none') fields.push(gateway.names.assertion, assertionOf(gateway, admitted, opened))
+  if (route.session !== 'none') pushAssertion(fields, gateway, admitted, opened)
   return fields
 }
 
-/** Signed also for "no session", so that its absence can never be forged. Never truncated: too large is an error. */
-function assertionOf(gateway: Gateway, { route }: Admitted, opened: Opened): string {
+/** In one line, since servers join several with a comma, and a comma ends no cookie (RFC 6265 section 5.4 sends one). */
+function pushAppCookies(fields: string[], adapter: Adapter, admitted: Admitted, { loaded }: Opened): void {
+  const lines = adapter.cookieLinesFor(appRequestOf(admitted), loaded)
+  if (lines.length > 0) fields.push('Cookie', lines.join('; '))
+}
+
+/**
+ * Signed also for "no session", so that its absence can never be forged. Never truncated: too large is an error; but an app behind an
+ * adapter has its session in its own cookie and does not read this, so there it is left out.
+ */
+function pushAssertion(fields: string[], gateway: Gateway, { route }: Admitted, opened: Opened): void {
   const assertion = route.assertions.sign(opened.loaded)
   gateway.metrics.assertionBytes(route.upstream.name, assertion.length)
-  if (assertion.length > route.maxAssertionBytes) throw new SessionTooLargeError(assertion.length, route.maxAssertionBytes, `the assertion for upstream "${route.upstream.name}"`)
-  return assertion
+  if (assertion.length <= route.maxAssertionBytes) fields.push(gateway.names.assertion, assertion)
+  else if (!route.adapter) throw new SessionTooLargeError(assertion.length, route.maxAssertionBytes, `the assertion for upstream "${route.upstream.name}"`)
 }
 
 /** The target as the upstream knows it: byte-exact, without the mount prefix where the route strips it. */
 export function upstreamTargetOf({ route, target }: Admitted): string {
   return route.stripPrefix && target.origin !== '*' ? stripPrefix(target.origin, route.path.replace(/\/$/, '')) : target.origin
+}
+
+/** What an adapter may know of the request. */
+export function appRequestOf(admitted: Admitted): AppRequest {
+  const { cookies, view } = admitted
+  const target = upstreamTargetOf(admitted)
+  const query = target.indexOf('?')
+  return {
+    lines: cookies.rest,
+    candidates: cookies.candidates,
+    host: view.host.toLowerCase().replace(/:\d+$/, ''),
+    path: query < 0 ? target : target.slice(0, query),
+  }
 }
 
 /** Whether the request carries a body, by its framing. */

@@ -10,9 +10,12 @@ export interface ResponseHeaders {
   readonly mutation: MutationFields & { readonly signed: readonly string[] }
   /** Set-Cookie lines under our own cookie's name, left out of `fields`. */
   readonly foreignCookies: number
+  /** Set-Cookie lines that an adapter claims, left out of `fields`. */
+  readonly claimedCookies: readonly string[]
 }
 
-export type ReadResponseHeaders = (raw: RawHeaders) => ResponseHeaders
+/** `claims`: the names of the cookies that an adapter reads, and no browser gets. */
+export type ReadResponseHeaders = (raw: RawHeaders, claims?: (cookieName: string) => boolean) => ResponseHeaders
 
 type Kind = 'plain' | 'drop' | 'connection' | 'set-cookie' | 'vary' | 'cache-control' | 'patch' | 'control' | 'mutation'
 
@@ -29,18 +32,21 @@ function kindOf(name: string, own: OwnNames): Kind {
   return isHopByHop(lower) ? 'drop' : 'plain'
 }
 
+const NO_COOKIES: readonly string[] = []
+
 /** `cookieName` is compared without case: browsers match the `__Host-` prefix that way (RFC 6265bis section 4.1.3). */
 export function createResponseHeadersReader(own: OwnNames, cookieName: string): ReadResponseHeaders {
   const classify = memoizeByName((name) => kindOf(name, own))
   const ownCookie = cookieName.toLowerCase()
 
-  return (raw) => {
+  return (raw, claims) => {
     const fields: string[] = []
     const vary: string[] = []
     const cacheControl: string[] = []
     const patch: string[] = []
     const control: string[] = []
     const signed: string[] = []
+    let claimedCookies = NO_COOKIES
     let foreignCookies = 0
     let named: readonly string[] = []
 
@@ -50,10 +56,13 @@ export function createResponseHeadersReader(own: OwnNames, cookieName: string): 
       switch (classify(name)) {
         case 'plain': fields.push(name, value); break
         case 'drop': break
-        case 'set-cookie':
-          if (cookieNameOf(value).toLowerCase() === ownCookie) foreignCookies++
+        case 'set-cookie': {
+          const cookieName = cookieNameOf(value)
+          if (claims?.(cookieName)) claimedCookies = [...claimedCookies, value]
+          else if (cookieName.toLowerCase() === ownCookie) foreignCookies++
           else fields.push(name, value)
           break
+        }
         case 'vary': vary.push(value); break
         case 'cache-control': cacheControl.push(value); break
         case 'connection': named = [...named, ...namedByConnection(value)]; break
@@ -62,7 +71,7 @@ export function createResponseHeadersReader(own: OwnNames, cookieName: string): 
         case 'mutation': signed.push(value); break
       }
     }
-    return { fields: named.length > 0 ? withoutNamed(fields, named) : fields, vary, cacheControl, mutation: { patch, control, signed }, foreignCookies }
+    return { fields: named.length > 0 ? withoutNamed(fields, named) : fields, vary, cacheControl, mutation: { patch, control, signed }, foreignCookies, claimedCookies }
   }
 }
 

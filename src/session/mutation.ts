@@ -57,7 +57,7 @@ export function readMutation(fields: MutationFields, rules: MutationRules): Muta
   const directives = parseDirectives(fields.control.join(','))
   const patch = fields.patch[0] === undefined ? undefined : parsePatch(fields.patch[0], rules.limits)
   const mutation = mutationOf(patch, directives)
-  checkAllowed(mutation, patch !== undefined, rules)
+  checkAllowed(mutation, rules, patch !== undefined)
   return mutation
 }
 
@@ -77,10 +77,18 @@ export function applyChange(session: Session, change: Change, subject?: DataPath
     absoluteMs: Math.min(session.absoluteMs, lifetime.absoluteMs ?? session.absoluteMs),
   }
   if (session.jar === undefined && change.jar === undefined) return next
-  return { ...next, jar: editMembers(isOfSameSubject(session, next, subject) ? session.jar ?? {} : {}, change.jar) }
+  const jar = session.jar ?? {}
+  return { ...next, jar: editMembers(isOfSameSubject(session, next, subject) ? jar : textsIn(jar), change.jar) }
 }
 
-/** Whether nobody else was the user before. Whoever logs in keeps what the app knows of them as a visitor. */
+/** Names in the jar that describe the data begin like this and stay with it; all others belong to the user. */
+export const JAR_TEXT = 'text:'
+
+function textsIn(jar: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(jar).filter(([name]) => name.startsWith(JAR_TEXT)))
+}
+
+/** Whether nobody else was the user before. Whoever logs in keeps what an app knows of them as a visitor. */
 export function isOfSameSubject(before: Pick<Session, 'data'>, after: Pick<Session, 'data'>, subject: DataPath | undefined): boolean {
   const known = subject && valueAt(before.data, subject)
   return known === undefined || isSameJson(known, valueAt(after.data, subject as DataPath))
@@ -190,7 +198,8 @@ function millisecondsOf(seconds: string | undefined): number | undefined {
   return seconds === undefined ? undefined : Number(seconds) * 1_000
 }
 
-function checkAllowed(mutation: Mutation, hasPatch: boolean, rules: MutationRules): void {
+/** Throws MutationRefusedError when the route lets its upstream do less than this. */
+export function checkAllowed(mutation: Mutation, rules: MutationRules, hasPatch = false): void {
   if (mutation.kind === 'none') return
   for (const kind of kindsOf(mutation, hasPatch)) {
     if (!rules.allow.has(kind)) throw new MutationRefusedError('forbidden', `this route may not ${kind}`)
@@ -200,13 +209,17 @@ function checkAllowed(mutation: Mutation, hasPatch: boolean, rules: MutationRule
   if (!isPatchWithin(mutation.patch, rules.writable) || (mutation.base !== 'keep' && !writesAll)) {
     throw new MutationRefusedError('writable', 'the patch touches paths this route may not write')
   }
+  for (const name of mutation.members?.keys() ?? []) {
+    const isWritable = rules.writable.some((path) => path.length === 0 || (path.length === 1 && path[0] === name))
+    if (!isWritable) throw new MutationRefusedError('writable', 'the app changes a member this route may not write')
+  }
 }
 
 function kindsOf(mutation: Exclude<Mutation, { kind: 'none' }>, hasPatch: boolean): MutationKind[] {
   if (mutation.kind === 'destroy') return ['destroy']
   const { permanent, idleMs, absoluteMs } = mutation.lifetime
   const kinds: MutationKind[] = []
-  if (hasPatch || mutation.base !== 'keep') kinds.push('patch')
+  if (hasPatch || mutation.base !== 'keep' || mutation.members) kinds.push('patch')
   if (mutation.rotate) kinds.push('rotate')
   if (permanent !== undefined || idleMs !== undefined || absoluteMs !== undefined) kinds.push('lifetime')
   return kinds
