@@ -27,6 +27,7 @@ import { createRouteTable, type Route } from './route.ts'
 
 export interface GatewayContext {
   /** Open and answering; shared by generations with the same store configuration. */
+import type { Tunnels } from './tunnels.ts'
   readonly store: SessionStore
   readonly clock: Clock
   readonly log: Log
@@ -34,10 +35,11 @@ export interface GatewayContext {
 }
 
 /** Room for requests without a total timeout: uploads, slow answers. A tombstone outlives them all. */
+  readonly tunnels: Tunnels
 const TOMBSTONE_SLACK_MS = 15 * 60_000
 
 /** Config -> one immutable generation. Rejects with ConfigInvalidError or a file system error; nothing is left open then. */
-export async function buildGateway(config: Config, { store, clock, log, metrics }: GatewayContext): Promise<Gateway> {
+export async function buildGateway(config: Config, { store, clock, log, metrics, tunnels }: GatewayContext): Promise<Gateway> {
   const assertionOptions: AssertionOptions = {
     keys: createKeyRing(config.keys.assertion.map(({ id, alg, secret, privateKey }) => assertionKeyOf(id, alg, (alg === 'HS256' ? secret : privateKey) ?? ''))),
     issuer: config.issuer,
@@ -107,6 +109,7 @@ export async function buildGateway(config: Config, { store, clock, log, metrics 
 
 async function openUpstreams(config: Config, metrics: Metrics, log: Log): Promise<Map<string, Upstream>> {
   const upstreams = new Map<string, Upstream>()
+    tunnels,
   for (const [name, options] of Object.entries(config.upstreams)) {
     const { caFile, servername, rejectUnauthorized = true } = options.tls ?? {}
     for (const target of options.targets) metrics.targetHealthy(name, target.text, true)
@@ -154,7 +157,7 @@ function routeOf(config: Config, route: Config['routes'][number], upstreams: Rea
     cache: route.cache,
     timeouts: { connectMs: timeouts.connect, firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, totalMs: timeouts.total },
     maxBodyBytes: route.maxBody ?? config.limits.maxBody,
-    websocket: { origins: route.websocket.origins, idleMs: route.websocket.idle, maxAgeMs: route.websocket.maxAge },
+    websocket: { origins: route.websocket.origins, idleMs: route.websocket.idle, maxAgeMs: route.websocket.maxAge, recheckMs: route.websocket.recheck },
   }
 }
 

@@ -15,6 +15,7 @@ import type { Sessions } from '../session/sessions.ts'
 import type { CookieSigner } from '../signing/cookie-signer.ts'
 import type { RouteTable } from './route.ts'
 import type { RateLimiter } from './rate-limit.ts'
+import type { Tunnels } from './tunnels.ts'
 
 export interface RequestLimits extends ClientLimits {
   readonly maxHeaderCount: number
@@ -46,6 +47,8 @@ export interface Gateway {
   readonly log: Log
   readonly logRequests: boolean
   readonly metrics: Metrics
+  /** Shared by all generations of this process. */
+  readonly tunnels: Tunnels
   /** Closes the store and the upstreams when nothing uses them any more. */
   close(): Promise<void>
 }

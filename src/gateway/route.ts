@@ -37,7 +37,7 @@ export interface Route {
   readonly cache: 'private' | 'upstream'
   readonly timeouts: Timeouts
   readonly maxBodyBytes: number
-  readonly websocket: { readonly origins: readonly string[]; readonly idleMs: number; readonly maxAgeMs: number }
+  readonly websocket: { readonly origins: readonly string[]; readonly idleMs: number; readonly maxAgeMs: number; readonly recheckMs: number }
 }
 
 export interface RouteTable {

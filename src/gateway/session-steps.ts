@@ -50,6 +50,7 @@ export async function commitMutation(gateway: Gateway, admitted: Admitted, opene
   } finally {
     if (mutation.kind !== 'none') gateway.metrics.phase('commit', (performance.now() - startedAt) / 1_000)
   }
+    gateway.tunnels.committed(opened, committed)
 }
 
 function isStoreFailure(error: unknown): error is GatewayError {

@@ -7,8 +7,10 @@ import { buildGateway } from '../gateway/build-gateway.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import { createListener, type Listener, type TlsOptions } from '../gateway/listener.ts'
 import { createLiveGateway, type LiveGateway } from '../gateway/live-gateway.ts'
+import { createTunnels } from '../gateway/tunnels.ts'
 import type { Log } from '../log.ts'
 import { createMetrics, type Metrics } from '../metrics.ts'
+import { createDeadlines } from '../proxy/deadlines.ts'
 import { openStore } from '../stores/open-store.ts'
 import type { SessionStore } from '../stores/store.ts'
 
@@ -36,11 +38,12 @@ export async function startServer({ config }: LoadedConfig, log: Log): Promise<S
   const metrics = createMetrics(() => listeners.reduce((sum, listener) => sum + listener.connections(), 0))
   let opened = await openSessionStore(config, metrics)
   await warnUnlessAnswering(opened.store, log)
+  const tunnels = createTunnels({ deadlines: createDeadlines(), currentId: (id) => live.current().sessions.currentId(id) })
   const live = createLiveGateway(await build(config, opened.store))
   await openListeners()
 
   function build(from: Config, store: SessionStore): Promise<Gateway> {
-    return buildGateway(from, { store, clock: systemClock, log, metrics })
+    return buildGateway(from, { store, clock: systemClock, log, metrics, tunnels })
   }
 
   async function openListeners(): Promise<void> {
@@ -94,6 +97,7 @@ export async function startServer({ config }: LoadedConfig, log: Log): Promise<S
     readiness: () => readinessOf(active, live.current(), isStopping),
     async stop() {
       isStopping = true
+      tunnels.closeAll()
       await Promise.all(listeners.map((listener) => listener.drain(active.shutdown.drain)))
       await live.current().close()
       await opened.store.close()

@@ -71,7 +71,7 @@ interface RawDispatchHandler {
 type Phase = 'connect' | 'upload' | 'firstByte' | 'idle' | 'client'
 
 const EARLY_HINTS = 103
-const MAX_INTERIM = 32
+export const MAX_INTERIM = 32
 /** A connection attempt ends itself in time and may be followed by one to another target; later than this, the pool is exhausted. */
 const CONNECT_SLACK_MS = 50
 /** At most this much body waits in memory for the head to be committed; more stays in the upstream's socket. */

@@ -1,9 +1,10 @@
 import { request as httpRequest, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { isIP } from 'node:net'
 import { pipeline, type Duplex } from 'node:stream'
-import { UpstreamAbortedError, UpstreamConnectError, UpstreamTimeoutError } from '../errors.ts'
+import { GatewayError, UpstreamAbortedError, UpstreamConnectError, UpstreamProtocolError, UpstreamTimeoutError } from '../errors.ts'
 import type { RawHeaders } from '../http/field-names.ts'
-import type { Timeouts, UpstreamResponse } from './forward.ts'
+import { ClientGoneError, MAX_INTERIM, type Timeouts, type UpstreamResponse } from './forward.ts'
 import type { Target, Upstream } from './upstream-pool.ts'
 
 export interface UpgradeRequest {
@@ -11,15 +12,13 @@ export interface UpgradeRequest {
   readonly headers: string[]
 }
 
-/** The upstream switched; nothing was relayed yet. */
+/** The upstream switched; nothing was relayed yet. What it sent behind its 101 waits in the socket. */
 export interface UpstreamUpgrade {
   readonly kind: 'switched'
-  readonly status: number
+  readonly status: 101
   readonly headers: RawHeaders
   readonly protocol: string
   readonly socket: Duplex
-  /** What the upstream sent right behind its 101. */
-  readonly early: Buffer
 }
 
 /** The upstream answered with ordinary HTTP: it stays HTTP (CVE-2024-23326). */
@@ -28,65 +27,99 @@ export interface UpstreamDeclined extends UpstreamResponse {
 }
 
 /** One upgrade as one promise, on a fresh connection of its own, never a pooled one (CVE-2026-58055). */
-export interface Tunnel {
-  start(): Promise<UpstreamUpgrade | UpstreamDeclined>
-  abort(error: Error): void
-  readonly targetText: string | undefined
-}
+export class Tunnel {
+  private target: Target | undefined
+  private outgoing: ClientRequest | undefined
+  private switched: Duplex | undefined
+  private failure: Error | undefined
 
-export function openTunnel(upstream: Upstream, { target: path, headers }: UpgradeRequest, timeouts: Timeouts): Tunnel {
-  const target = upstream.choose([]) as Target
-  let outgoing: ClientRequest | undefined
-  let rejectStart: ((error: Error) => void) | undefined
+  constructor(private readonly upstream: Upstream, private readonly request: UpgradeRequest, private readonly timeouts: Timeouts) {}
 
-  function abort(error: Error): void {
-    rejectStart?.(error)
-    outgoing?.destroy()
+  /** Tries each target until one is connected. Rejects with a GatewayError, or with what `abort` was given. */
+  async start(): Promise<UpstreamUpgrade | UpstreamDeclined> {
+    const tried: Target[] = []
+    for (;;) {
+      const target = this.upstream.choose(tried) as Target
+      this.target = target
+      try {
+        return await this.ask(target)
+      } catch (error) {
+        if (!wasNeverSent(error)) throw error
+        target.health.failed()
+        tried.push(target)
+        if (tried.length === this.upstream.targets.length) throw error
+      }
+    }
   }
 
-  function start(): Promise<UpstreamUpgrade | UpstreamDeclined> {
+  /** Ends the exchange with the upstream in whatever state it is; after the switch, the connection. */
+  abort(error: Error): void {
+    this.failure ??= error
+    this.outgoing?.destroy(error)
+    this.switched?.destroy()
+  }
+
+  get targetText(): string | undefined {
+    return this.target?.text
+  }
+
+  private ask(target: Target): Promise<UpstreamUpgrade | UpstreamDeclined> {
+    const { name } = this.upstream
+    const { connectMs, firstByteMs, idleMs } = this.timeouts
     return new Promise((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined
+      if (this.failure) return reject(this.failure)
+      const outgoing = this.outgoing = send(target, this.upstream, this.request)
       let isConnected = false
-      const arm = (phase: 'connect' | 'firstByte', limitMs: number): void => {
-        clearTimeout(timer)
-        if (limitMs > 0) timer = setTimeout(() => abort(new UpstreamTimeoutError(upstream.name, phase)), limitMs)
-      }
-      const settle = <T>(done: (value: T) => void) => (value: T): void => {
-        clearTimeout(timer)
-        rejectStart = undefined
-        done(value)
-      }
-      rejectStart = settle(reject)
-      arm('connect', timeouts.connectMs)
-      outgoing = send(target, upstream, path, headers)
-      outgoing.on('socket', (socket) => socket.on('connect', () => {
+      let interims = 0
+      let timer = setTimeout(() => outgoing.destroy(new UpstreamTimeoutError(name, 'connect')), connectMs)
+      outgoing.on('socket', (socket) => socket.once(target.origin.startsWith('https:') ? 'secureConnect' : 'connect', () => {
         isConnected = true
-        arm('firstByte', timeouts.firstByteMs)
+        target.health.succeeded()
+        clearTimeout(timer)
+        timer = setTimeout(() => outgoing.destroy(new UpstreamTimeoutError(name, 'firstByte')), firstByteMs)
       }))
-      outgoing.on('upgrade', (response, socket, early) => {
-        socket.on('error', ignore)
-        settle(resolve)({ kind: 'switched', status: 101, headers: response.rawHeaders, protocol: response.headers.upgrade ?? '', socket, early })
+      outgoing.on('information', () => {
+        if (++interims > MAX_INTERIM) outgoing.destroy(new UpstreamProtocolError(name, `more than ${MAX_INTERIM} interim responses`))
       })
-      outgoing.on('response', (response) => settle(resolve)(declined(response)))
-      outgoing.on('error', (error) => rejectStart?.(isConnected ? new UpstreamAbortedError(upstream.name, error) : new UpstreamConnectError(upstream.name, error)))
+      outgoing.on('upgrade', (response, socket, early) => {
+        clearTimeout(timer)
+        this.switched = socket
+        socket.on('error', ignore)
+        if (early.length > 0) socket.unshift(early)
+        resolve({ kind: 'switched', status: 101, headers: response.rawHeaders, protocol: response.headers.upgrade ?? '', socket })
+      })
+      outgoing.on('response', (response) => {
+        clearTimeout(timer)
+        if (response.statusCode === 101) return outgoing.destroy(new UpstreamProtocolError(name, 'a 101 that names no protocol'))
+        response.setTimeout(idleMs, () => response.destroy(new UpstreamTimeoutError(name, 'idle')))
+        resolve(declined(response))
+      })
+      outgoing.on('error', (error) => {
+        clearTimeout(timer)
+        reject(isConnected ? asGatewayError(name, error) : asConnectError(name, error))
+      })
       outgoing.end()
     })
   }
-
-  return { start, abort, targetText: target.text }
 }
 
-function send(target: Target, { tls }: Upstream, path: string, headers: string[]): ClientRequest {
+function send(target: Target, { tls, maxResponseHeaderBytes }: Upstream, { target: path, headers }: UpgradeRequest): ClientRequest {
   const { hostname, port, protocol } = new URL(target.origin)
+  const host = hostname.replace(/^\[|\]$/g, '')
   const options = {
-    method: 'GET', path, agent: false as const, headers: headers as unknown as NodeJS.Dict<string>,
-    ...(target.socketPath === undefined ? { host: hostname.replace(/^\[|\]$/g, ''), port } : { socketPath: target.socketPath }),
+    method: 'GET', path, agent: false as const, maxHeaderSize: maxResponseHeaderBytes, headers: headers as unknown as NodeJS.Dict<string>,
+    ...(target.socketPath === undefined ? { host, port } : { socketPath: target.socketPath }),
   }
-  if (protocol !== 'https:') return httpRequest(options)
-  return httpsRequest({
-    ...options, rejectUnauthorized: tls.rejectUnauthorized, servername: tls.servername ?? hostname, ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+  const outgoing = protocol !== 'https:' ? httpRequest(options) : httpsRequest({
+    ...options,
+    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+    rejectUnauthorized: tls.rejectUnauthorized,
+    // An address is no server name (RFC 6066 section 3); the certificate is held to it all the same.
+    servername: tls.servername ?? (isIP(host) ? '' : host),
   })
+  // Fields beyond a count would silently be lost, a mutation among them.
+  outgoing.maxHeadersCount = 0
+  return outgoing
 }
 
 function declined(response: IncomingMessage): UpstreamDeclined {
@@ -103,40 +136,19 @@ function declined(response: IncomingMessage): UpstreamDeclined {
   }
 }
 
-export interface RelayOptions {
-  readonly early: Buffer
-  readonly fromUpstream: Buffer
-  /** Closed after this long without a byte in either direction. 0: never. */
-  readonly idleMs: number
-  readonly maxAgeMs: number
+function wasNeverSent(error: unknown): boolean {
+  return error instanceof UpstreamConnectError || (error instanceof UpstreamTimeoutError && error.phase === 'connect')
 }
 
-/** Copies opaque bytes both ways with back-pressure until either side ends; then both are gone within a second. */
-export function relay(client: Duplex, upstream: Duplex, { early, fromUpstream, idleMs, maxAgeMs }: RelayOptions): void {
-  if (fromUpstream.length > 0) client.write(fromUpstream)
-  if (early.length > 0) upstream.write(early)
-  const age = maxAgeMs > 0 ? setTimeout(close, maxAgeMs).unref() : undefined
-  let lastByteAt = performance.now()
-  const idle = idleMs > 0 ? setInterval(() => performance.now() - lastByteAt > idleMs && close(), Math.max(50, idleMs / 4)).unref() : undefined
-  const seen = (): void => { lastByteAt = performance.now() }
-
-  function close(): void {
-    clearTimeout(age)
-    clearInterval(idle)
-    client.destroy()
-    upstream.destroy()
-  }
-
-  for (const [from, to] of [[client, upstream], [upstream, client]] as const) {
-    from.on('data', seen)
-    from.on('error', close)
-    from.on('end', () => setTimeout(close, LINGER_MS).unref())
-    from.on('close', () => setTimeout(close, 0))
-    from.pipe(to)
-  }
+function asConnectError(upstream: string, error: Error): Error {
+  return error instanceof GatewayError || error instanceof ClientGoneError ? error : new UpstreamConnectError(upstream, error)
 }
 
-const LINGER_MS = 500
+function asGatewayError(upstream: string, error: Error): Error {
+  if (error instanceof GatewayError || error instanceof ClientGoneError) return error
+  const isUnreadable = 'code' in error && typeof error.code === 'string' && error.code.startsWith('HPE_')
+  return isUnreadable ? new UpstreamProtocolError(upstream, error.message, error) : new UpstreamAbortedError(upstream, error)
+}
 
 function ignore(): void {
   // An error before relay() listens shows as 'close'.

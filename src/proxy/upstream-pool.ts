@@ -34,6 +34,7 @@ export interface Upstream {
   readonly name: string
   readonly targets: readonly Target[]
   readonly tls: UpstreamOptions['tls']
+  readonly maxResponseHeaderBytes: number
   /** The next healthy target in turn that was not tried yet; any untried one when none is healthy; undefined when all were tried. */
   choose(tried: readonly Target[]): Target | undefined
   /** Closes idle connections and, when all exchanges have ended, the rest. */
@@ -58,6 +59,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   return {
     name: options.name,
     tls: options.tls,
+    maxResponseHeaderBytes: options.maxResponseHeaderBytes,
     targets,
     choose(tried) {
       const [only] = targets

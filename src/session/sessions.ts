@@ -78,6 +78,8 @@ export interface Sessions {
    * StoreUnavailableError (unknown whether stored), SessionConflictError, MutationRefusedError or SessionTooLargeError.
    */
   commit(opened: Opened, mutation: Mutation, rules: CommitRules): Promise<Committed>
+  /** The id under which the session lives now, rotations followed; undefined when it has ended. Rejects as `open` does. */
+  currentId(id: SessionId): Promise<SessionId | undefined>
 }
 
 const MAX_COMMIT_ATTEMPTS = 40
@@ -259,7 +261,11 @@ export function createSessions(options: SessionsOptions): Sessions {
     return { kind: 'set', id: session.id, permanentUntil: session.permanent ? expiryOf(session, policy) : undefined }
   }
 
-  return { open, adopt, commit }
+  async function currentId(id: SessionId): Promise<SessionId | undefined> {
+    return (await loader.reload(id))?.session.id
+  }
+
+  return { open, adopt, commit, currentId }
 }
 
 /** Without data it lives only by what is kept beside it, and not when the data has just been emptied: that is a logout. */

@@ -3,8 +3,9 @@ import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { watchCrashes } from '../support/crash-oracle.ts'
 import { connectRaw } from '../support/raw-client.ts'
-import { chunkedBody, rawResponse, step, type HeaderList } from '../support/raw-upstream.ts'
+import { chunkedBody, rawResponse, step } from '../support/raw-upstream.ts'
 import { waitFor } from '../support/wait-for.ts'
+import type { HeaderList } from '../support/http-framing.ts'
 import { startWorld } from '../support/world.ts'
 
 const MEGABYTE = 1_048_576

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { watchCrashes } from '../support/crash-oracle.ts'
 import { connectRaw, NoResponseError, type RawReply } from '../support/raw-client.ts'
-import { rawResponse, step, type Answer, type HeaderList } from '../support/raw-upstream.ts'
+import { rawResponse, step, type Answer } from '../support/raw-upstream.ts'
+import type { HeaderList } from '../support/http-framing.ts'
 import { startWorld, type World } from '../support/world.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
@@ -133,16 +134,13 @@ describe('whatever an upstream answers, its client knows what it got and the nex
 })
 
 describe('UP5: a kept connection that the upstream closes as we send', () => {
-  /** Answers the first request of a connection, and cuts it at the second without a byte. */
-  const stale = (how: Answer): Answer => [how]
-
   test.each([
     ['close', step.end()],
     ['reset', step.reset()],
   ] as const)('%s: a GET is sent once more', async (_how, ending) => {
     await using world = await startWorld()
     await world.client.get('/warm-up')
-    world.upstream.respondOnce(stale(ending))
+    world.upstream.respondOnce(ending)
     expect(await world.client.get('/again')).toMatchObject({ status: 200, body: 'ok' })
     expect(world.upstream.requests.map(({ target }) => target)).toEqual(['/warm-up', '/again', '/again'])
   })

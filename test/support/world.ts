@@ -6,7 +6,9 @@ import { buildGateway } from '../../src/gateway/build-gateway.ts'
 import type { Gateway } from '../../src/gateway/gateway.ts'
 import { createListener, type Listener } from '../../src/gateway/listener.ts'
 import { createLiveGateway, type LiveGateway } from '../../src/gateway/live-gateway.ts'
+import { createTunnels } from '../../src/gateway/tunnels.ts'
 import { createMetrics, type Metrics } from '../../src/metrics.ts'
+import { createDeadlines } from '../../src/proxy/deadlines.ts'
 import type { JsonObject } from '../../src/session/session.ts'
 import { verificationKeyOf, verifyJws } from '../../src/signing/verify-jws.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
@@ -77,11 +79,12 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   })
   const build = async (changes: Tree): Promise<Gateway> => {
     const { config } = await loadConfig({ tree: tree(changes), env: {} })
-    return buildGateway(config, { store, clock: options.clock ?? systemClock, log, metrics })
+    return buildGateway(config, { store, clock: options.clock ?? systemClock, log, metrics, tunnels })
   }
 
+  const tunnels = createTunnels({ deadlines: createDeadlines(), currentId: (id) => live.current().sessions.currentId(id) })
   const gateway = await build({})
-  const live = createLiveGateway(gateway)
+  const live: LiveGateway = createLiveGateway(gateway)
   const { limits } = (await loadConfig({ tree: tree({}), env: {} })).config
   const listener: Listener = createListener(live, {
     tls: undefined, maxHeaderBytes: limits.maxHeaderBytes, maxConnections: limits.maxConnections,
