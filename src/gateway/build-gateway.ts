@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { hkdfSync } from 'node:crypto'
+import type { Adapter } from '../adapters/adapter.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
 import { MutationRefusedError, SessionTooLargeError } from '../errors.ts'
@@ -15,19 +16,20 @@ import { createPlainCodec, createSealedCodec, type Codec, type RecordKey } from 
 import { isWithinLimits } from '../session/json.ts'
 import { parsePath } from '../session/paths.ts'
 import { createSessions } from '../session/sessions.ts'
-import type { Session } from '../session/session.ts'
+import type { MutationRules } from '../session/mutation.ts'
+import type { Json, Session } from '../session/session.ts'
 import { assertionKeyOf, createAssertionSigner, jwksOf, type AssertionOptions } from '../signing/assertion.ts'
 import { createCookieSigner } from '../signing/cookie-signer.ts'
 import { createKeyRing } from '../signing/keyring.ts'
 import { verificationKeyOf } from '../signing/verify-jws.ts'
 import type { SessionStore } from '../stores/store.ts'
+import { buildAdapter } from './build-adapter.ts'
 import type { Gateway } from './gateway.ts'
 import { createRateLimiter } from './rate-limit.ts'
 import { createRouteTable, type Route } from './route.ts'
 
 export interface GatewayContext {
   /** Open and answering; shared by generations with the same store configuration. */
-import type { Tunnels } from './tunnels.ts'
   readonly store: SessionStore
   readonly clock: Clock
   readonly log: Log
@@ -35,11 +37,10 @@ import type { Tunnels } from './tunnels.ts'
 }
 
 /** Room for requests without a total timeout: uploads, slow answers. A tombstone outlives them all. */
-  readonly tunnels: Tunnels
 const TOMBSTONE_SLACK_MS = 15 * 60_000
 
 /** Config -> one immutable generation. Rejects with ConfigInvalidError or a file system error; nothing is left open then. */
-export async function buildGateway(config: Config, { store, clock, log, metrics, tunnels }: GatewayContext): Promise<Gateway> {
+export async function buildGateway(config: Config, { store, clock, log, metrics }: GatewayContext): Promise<Gateway> {
   const assertionOptions: AssertionOptions = {
     keys: createKeyRing(config.keys.assertion.map(({ id, alg, secret, privateKey }) => assertionKeyOf(id, alg, (alg === 'HS256' ? secret : privateKey) ?? ''))),
     issuer: config.issuer,
@@ -50,7 +51,12 @@ export async function buildGateway(config: Config, { store, clock, log, metrics,
   const cookieKeys = createKeyRing(config.keys.cookie.map(({ id, secret }) => ({ id, secret: secret ?? '' })))
   const cookieSigner = createCookieSigner(cookieKeys)
   const upstreams = await openUpstreams(config, metrics, log)
-  const routes = config.routes.map((route) => routeOf(config, route, upstreams, assertionOptions))
+  const { maxBytes, maxDepth, maxMembers } = config.session
+  const routes = await Promise.all(config.routes.map(async (route) => {
+    const rules = { allow: new Set(route.mutations.allow), writable: route.writable.map(parsePath), limits: { maxBytes, maxDepth, maxMembers } }
+    const adapter = await buildAdapter(route, { session: config.session, cookies: cookieSigner, rules, clock })
+    return routeOf(config, route, upstreams, { assertions: assertionOptions, rules, adapter })
+  }))
   const names = ownNames(config.headerPrefix)
   const { cookie, idle, absolute, permanent, refreshEachRequest, touchInterval } = config.session
   const deadlines = createDeadlines()
@@ -109,7 +115,6 @@ export async function buildGateway(config: Config, { store, clock, log, metrics,
 
 async function openUpstreams(config: Config, metrics: Metrics, log: Log): Promise<Map<string, Upstream>> {
   const upstreams = new Map<string, Upstream>()
-    tunnels,
   for (const [name, options] of Object.entries(config.upstreams)) {
     const { caFile, servername, rejectUnauthorized = true } = options.tls ?? {}
     for (const target of options.targets) metrics.targetHealthy(name, target.text, true)
@@ -130,11 +135,16 @@ async function openUpstreams(config: Config, metrics: Metrics, log: Log): Promis
   return upstreams
 }
 
-function routeOf(config: Config, route: Config['routes'][number], upstreams: ReadonlyMap<string, Upstream>, assertions: AssertionOptions): Route {
+interface RouteParts {
+  readonly assertions: AssertionOptions
+  readonly rules: MutationRules
+  readonly adapter: Adapter | undefined
+}
+
+function routeOf(config: Config, route: Config['routes'][number], upstreams: ReadonlyMap<string, Upstream>, { assertions, rules, adapter }: RouteParts): Route {
   const upstream = upstreams.get(route.upstream) as Upstream
   const upstreamConfig = config.upstreams[route.upstream] as Config['upstreams'][string]
   const timeouts = { ...upstreamConfig.timeouts, ...definedOf(route.timeouts) }
-  const { maxBytes, maxDepth, maxMembers } = config.session
   return {
     name: `${route.host ?? '*'}${route.path}`,
     host: route.host,
@@ -144,9 +154,11 @@ function routeOf(config: Config, route: Config['routes'][number], upstreams: Rea
     stripPrefix: route.stripPrefix && route.path !== '/',
     session: route.session,
     loginUrl: route.loginUrl,
+    requireValue: route.requireValue && { path: parsePath(route.requireValue.path), allowed: new Set(route.requireValue.in ?? [route.requireValue.equals as Json]) },
+    adapter,
     assertions: createAssertionSigner(route.upstream, route.expose.map(parsePath), assertions),
     maxAssertionBytes: upstreamConfig.maxHeaderBytes,
-    mutations: { allow: new Set(route.mutations.allow), writable: route.writable.map(parsePath), limits: { maxBytes, maxDepth, maxMembers } },
+    mutations: rules,
     mutationKeys: route.mutations.signed
       ? upstreamConfig.mutationKeys.map(({ id, alg, secret, publicKey }) => verificationKeyOf(id, alg, (alg === 'HS256' ? secret : publicKey) ?? ''))
       : undefined,
@@ -157,7 +169,7 @@ function routeOf(config: Config, route: Config['routes'][number], upstreams: Rea
     cache: route.cache,
     timeouts: { connectMs: timeouts.connect, firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, totalMs: timeouts.total },
     maxBodyBytes: route.maxBody ?? config.limits.maxBody,
-    websocket: { origins: route.websocket.origins, idleMs: route.websocket.idle, maxAgeMs: route.websocket.maxAge, recheckMs: route.websocket.recheck },
+    websocket: { origins: route.websocket.origins, idleMs: route.websocket.idle, maxAgeMs: route.websocket.maxAge },
   }
 }
 
@@ -176,16 +188,19 @@ function codecOf(config: Config): Codec {
 function storableCheckOf({ maxBytes, maxDepth, maxMembers }: Config['session'], routes: readonly Route[]): (next: Session) => void {
   const using = routes.filter(({ session }) => session !== 'none')
   const tightest = Math.min(...using.map(({ maxAssertionBytes }) => maxAssertionBytes))
+  const growth = using.some(({ adapter }) => adapter) ? 4 : 2.8
   return (next) => {
     const bytes = Buffer.byteLength(JSON.stringify(next.data))
     if (bytes > maxBytes) throw new SessionTooLargeError(bytes, maxBytes, 'the session data')
     // Many patches, each within the limits, can add up.
     if (bytes > maxMembers && !isWithinLimits(next.data, { maxDepth, maxMembers })) throw new MutationRefusedError('members', `the session would hold more than ${maxMembers} members`)
-    // A quick bound: in base64, and with the subject, which may be most of the data, told twice.
-    if (bytes * 2.8 + 1_024 < tightest) return
-    for (const { assertions, maxAssertionBytes, upstream } of using) {
-      const size = assertions.sizeOf(next)
-      if (size > maxAssertionBytes) throw new SessionTooLargeError(size, maxAssertionBytes, `the assertion for upstream "${upstream.name}"`)
+    const besideBytes = next.jar ? Buffer.byteLength(JSON.stringify(next.jar)) : 0
+    if (besideBytes > maxBytes) throw new SessionTooLargeError(besideBytes, maxBytes, 'what is kept beside the session data')
+    // A quick bound: in base64, and with the subject, which may be most of the data, told twice; or as a cookie in escapes of ASCII.
+    if ((bytes + besideBytes) * growth + 1_024 < tightest) return
+    for (const { adapter, assertions, maxAssertionBytes, upstream } of using) {
+      const size = adapter ? adapter.sizeOf(next) : assertions.sizeOf(next)
+      if (size > maxAssertionBytes) throw new SessionTooLargeError(size, maxAssertionBytes, `the ${adapter ? 'cookie' : 'assertion'} for upstream "${upstream.name}"`)
     }
   }
 }

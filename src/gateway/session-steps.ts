@@ -2,23 +2,33 @@ import { GatewayError, MutationRefusedError, SessionRequiredError, SessionConfli
 import type { ResponseHeaders } from '../http/response-headers.ts'
 import { NO_MUTATION, readMutation, type Mutation } from '../session/mutation.ts'
 import { NO_SESSION, type Committed, type Opened } from '../session/sessions.ts'
+import { valueAt } from '../session/paths.ts'
 import type { Admitted } from './admit.ts'
+import { adoptOld, readAppCookies } from './app-cookies.ts'
 import type { Gateway } from './gateway.ts'
+import type { Route } from './route.ts'
 import { readSignedMutation } from './signed-mutation.ts'
 
 /** Opens the session the route asks for. `session: none` costs nothing: no store call. */
-export async function openSession(gateway: Gateway, { route, cookies }: Admitted): Promise<Opened> {
+export async function openSession(gateway: Gateway, admitted: Admitted): Promise<Opened> {
+  const { route, cookies } = admitted
   if (route.session === 'none') return NO_SESSION
   const startedAt = performance.now()
-  const opened = await openOrPolicy(gateway, route.onStoreError, cookies.candidates)
+  const opened = await openOrPolicy(gateway, admitted)
   if (cookies.candidates.length > 0) gateway.metrics.phase('open', (performance.now() - startedAt) / 1_000)
-  if (route.session === 'require' && !opened.loaded) throw opened.unavailable ?? new SessionRequiredError()
+  if (route.session === 'require' && !isEntitled(route, opened)) throw opened.unavailable ?? new SessionRequiredError()
   return opened
 }
 
-async function openOrPolicy(gateway: Gateway, policy: 'fail' | 'anonymous', candidates: readonly string[]): Promise<Opened> {
+function isEntitled({ requireValue }: Route, { loaded }: Opened): boolean {
+  return loaded !== undefined && (requireValue === undefined || requireValue.allowed.has(valueAt(loaded.session.data, requireValue.path)))
+}
+
+async function openOrPolicy(gateway: Gateway, admitted: Admitted): Promise<Opened> {
+  const { onStoreError: policy, adapter } = admitted.route
   try {
-    return await gateway.sessions.open(candidates)
+    const opened = await gateway.sessions.open(admitted.cookies.candidates)
+    return opened.loaded || !adapter ? opened : await adoptOld(gateway, adapter, admitted, opened)
   } catch (error) {
     if (policy === 'fail' || !(error instanceof GatewayError) || error.source !== 'store') throw error
     gateway.metrics.error(error.code)
@@ -33,7 +43,7 @@ const NOTHING_COMMITTED: Committed = { cookie: { kind: 'keep' }, outcome: 'none'
 export async function commitMutation(gateway: Gateway, admitted: Admitted, opened: Opened, status: number, head: ResponseHeaders): Promise<Committed> {
   const { route } = admitted
   if (route.session === 'none') return NOTHING_COMMITTED
-  const mutation = route.persistOn === 'non-5xx' && status >= 500 ? NO_MUTATION : readRouteMutation(gateway, admitted, opened, head)
+  const mutation = readAnswer(gateway, admitted, opened, status, head)
   if (mutation.kind === 'none' && !opened.loaded) return NOTHING_COMMITTED
 
   const startedAt = performance.now()
@@ -50,11 +60,21 @@ export async function commitMutation(gateway: Gateway, admitted: Admitted, opene
   } finally {
     if (mutation.kind !== 'none') gateway.metrics.phase('commit', (performance.now() - startedAt) / 1_000)
   }
-    gateway.tunnels.committed(opened, committed)
 }
 
 function isStoreFailure(error: unknown): error is GatewayError {
   return error instanceof StoreUnavailableError || error instanceof SessionConflictError
+}
+
+/** What the answer changes, said by header and, with an adapter, by the app's own cookies. */
+function readAnswer(gateway: Gateway, admitted: Admitted, opened: Opened, status: number, head: ResponseHeaders): Mutation {
+  const { adapter, persistOn, session } = admitted.route
+  const counts = persistOn === 'always' || status < 500
+  const asked = counts ? readRouteMutation(gateway, admitted, opened, head) : NO_MUTATION
+  if (!adapter) return asked
+  const mutation = readAppCookies(adapter, admitted, opened, head, asked)
+  if (mutation.kind !== 'none' && session === 'read') throw new MutationRefusedError('forbidden', 'this route only reads the session')
+  return counts ? mutation : NO_MUTATION
 }
 
 function readRouteMutation(gateway: Gateway, { route }: Admitted, opened: Opened, head: ResponseHeaders): Mutation {
