@@ -27,6 +27,7 @@ import { buildAdapter } from './build-adapter.ts'
 import type { Gateway } from './gateway.ts'
 import { createRateLimiter } from './rate-limit.ts'
 import { createRouteTable, type Route } from './route.ts'
+import type { Tunnels } from './tunnels.ts'
 
 export interface GatewayContext {
   /** Open and answering; shared by generations with the same store configuration. */
@@ -34,13 +35,14 @@ export interface GatewayContext {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
+  readonly tunnels: Tunnels
 }
 
 /** Room for requests without a total timeout: uploads, slow answers. A tombstone outlives them all. */
 const TOMBSTONE_SLACK_MS = 15 * 60_000
 
 /** Config -> one immutable generation. Rejects with ConfigInvalidError or a file system error; nothing is left open then. */
-export async function buildGateway(config: Config, { store, clock, log, metrics }: GatewayContext): Promise<Gateway> {
+export async function buildGateway(config: Config, { store, clock, log, metrics, tunnels }: GatewayContext): Promise<Gateway> {
   const assertionOptions: AssertionOptions = {
     keys: createKeyRing(config.keys.assertion.map(({ id, alg, secret, privateKey }) => assertionKeyOf(id, alg, (alg === 'HS256' ? secret : privateKey) ?? ''))),
     issuer: config.issuer,
@@ -107,6 +109,7 @@ export async function buildGateway(config: Config, { store, clock, log, metrics 
     log,
     logRequests: config.log.requests,
     metrics,
+    tunnels,
     close: async () => {
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()))
     },
@@ -169,7 +172,7 @@ function routeOf(config: Config, route: Config['routes'][number], upstreams: Rea
     cache: route.cache,
     timeouts: { connectMs: timeouts.connect, firstByteMs: timeouts.firstByte, idleMs: timeouts.idle, totalMs: timeouts.total },
     maxBodyBytes: route.maxBody ?? config.limits.maxBody,
-    websocket: { origins: route.websocket.origins, idleMs: route.websocket.idle, maxAgeMs: route.websocket.maxAge },
+    websocket: { origins: route.websocket.origins, idleMs: route.websocket.idle, maxAgeMs: route.websocket.maxAge, recheckMs: route.websocket.recheck },
   }
 }
 

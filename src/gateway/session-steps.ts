@@ -50,6 +50,7 @@ export async function commitMutation(gateway: Gateway, admitted: Admitted, opene
   try {
     const committed = await gateway.sessions.commit(opened, mutation, { touch: route.touch, check: gateway.checkStorable })
     if (committed.outcome !== 'none') gateway.metrics.commit(committed.outcome)
+    gateway.tunnels.committed(opened, committed)
     if (committed.outcome === 'dropped') gateway.metrics.mutationDropped()
     return committed
   } catch (error) {
