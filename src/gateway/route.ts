@@ -1,12 +1,9 @@
+import type { Adapter } from '../adapters/adapter.ts'
 import { RequestInvalidError, RouteNotFoundError } from '../errors.ts'
-import type { Adapter } from '../adapters/adapter.ts'
-import type { DataPath } from '../session/paths.ts'
-import type { Json } from '../session/session.ts'
-import type { Adapter } from '../adapters/adapter.ts'
-import type { DataPath } from '../session/paths.ts'
-import type { Json } from '../session/session.ts'
 import type { TouchRule } from '../session/lifetime.ts'
 import type { MutationRules } from '../session/mutation.ts'
+import type { DataPath } from '../session/paths.ts'
+import type { Json } from '../session/session.ts'
 import type { AssertionSigner } from '../signing/assertion.ts'
 import type { VerificationKey } from '../signing/verify-jws.ts'
 import type { Timeouts } from '../proxy/forward.ts'
@@ -24,10 +21,6 @@ export interface Route {
   readonly stripPrefix: boolean
   readonly session: 'none' | 'read' | 'use' | 'require'
   readonly loginUrl: string | undefined
-  /** With `require`: what the session must also hold. */
-  readonly requireValue: { readonly path: DataPath; readonly allowed: ReadonlySet<Json | undefined> } | undefined
-  /** For an app that keeps its own cookies. */
-  readonly adapter: Adapter | undefined
   /** With `require`: what the session must also hold. */
   readonly requireValue: { readonly path: DataPath; readonly allowed: ReadonlySet<Json | undefined> } | undefined
   /** For an app that keeps its own cookies. */
