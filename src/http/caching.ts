@@ -2,6 +2,7 @@ import { listOf } from './field-names.ts'
 
 /** Vary with Cookie in it, so that no cache answers one visitor with another's page, also when nothing was set (CVE-2023-30861). */
 export function varyByCookie(lines: readonly string[]): string {
+  if (lines.length === 0) return 'Cookie'
   const line = lines.join(', ')
   const names = listOf(line)
   if (names.includes('*') || names.includes('cookie')) return line

@@ -19,8 +19,13 @@ export type TouchRule = 'always' | 'threshold' | 'never'
  * configured lifetimes cap the recorded ones, so a shorter configuration applies at once to what is already stored.
  */
 export function expiryOf(session: Session, policy: LifetimePolicy): EpochMs {
+  return expiryFrom(session.touchedAt, session, policy)
+}
+
+/** expiryOf the session, were it touched at that instant. */
+function expiryFrom(touchedAt: EpochMs, session: Session, policy: LifetimePolicy): EpochMs {
   const idleMs = Math.min(session.idleMs, policy.idleMs)
-  return Math.min(session.touchedAt + idleMs, absoluteEndOf(session, policy)) as EpochMs
+  return Math.min(touchedAt + idleMs, absoluteEndOf(session, policy)) as EpochMs
 }
 
 /**
@@ -49,7 +54,7 @@ export function touched(session: Session, now: EpochMs): Session {
 /** Whether a request that changed nothing should move the expiry: never backwards, and not for less than the interval. */
 export function isTouchDue(session: Session, policy: LifetimePolicy, rule: TouchRule, now: EpochMs): boolean {
   if (rule === 'never' || !policy.refreshEachRequest) return false
-  const gainMs = expiryOf(touched(session, now), policy) - expiryOf(session, policy)
+  const gainMs = expiryFrom(now, session, policy) - expiryOf(session, policy)
   return gainMs > 0 && (rule === 'always' || gainMs >= touchIntervalOf(session, policy))
 }
 

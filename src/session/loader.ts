@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { SessionConflictError, SessionCorruptError } from '../errors.ts'
+import { createRecent } from '../recent.ts'
 import { openSuccessor, storeKeyOf } from '../signing/ids.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { Codec, Envelope } from './codec.ts'
@@ -35,6 +36,15 @@ const MAX_HOPS = 100
 /** A load joins a read at most this old, so what it finds is never staler than that, also when another node has written. */
 const MAX_JOIN_MS = 20
 
+/** Store keys remembered, and bytes of records, in each of two generations. */
+const MAX_KEYS = 10_000
+const MAX_DECODED_BYTES = 4 * 1_024 * 1_024
+
+interface Decoded {
+  readonly bytes: Uint8Array
+  readonly envelope: Envelope
+}
+
 interface Reading {
   readonly startedAt: number
   readonly result: Promise<Loaded | undefined>
@@ -43,9 +53,29 @@ interface Reading {
 export function createLoader(store: SessionStore, codec: Codec, policy: LifetimePolicy, clock: Clock): Loader {
   const inFlight = new Map<string, Reading>()
 
+  const keys = createRecent<string>(MAX_KEYS)
+  const decoded = createRecent<Decoded>(MAX_DECODED_BYTES)
+
+  function keyOf(id: SessionId): string {
+    const known = keys.get(id)
+    if (known !== undefined) return known
+    const key = storeKeyOf(id)
+    keys.set(id, key, 1)
+    return key
+  }
+
   async function read(id: SessionId, key: string): Promise<Loaded | undefined> {
     const record = await store.load(key)
-    return record && liveOf(id, key, record, codec.decode(key, record.bytes))
+    return record && liveOf(id, key, record, decode(key, record.bytes))
+  }
+
+  /** Most reads find the very bytes the last one found: those need not be parsed again. */
+  function decode(key: string, bytes: Uint8Array): Envelope {
+    const known = decoded.get(key)
+    if (known && Buffer.compare(known.bytes, bytes) === 0) return known.envelope
+    const envelope = codec.decode(key, bytes)
+    decoded.set(key, { bytes, envelope }, bytes.length)
+    return envelope
   }
 
   function liveOf(id: SessionId, key: string, record: StoredRecord, envelope: Envelope): Loaded | undefined {
@@ -55,16 +85,17 @@ export function createLoader(store: SessionStore, codec: Codec, policy: Lifetime
   }
 
   function load(id: SessionId): Promise<Loaded | undefined> {
-    const key = storeKeyOf(id)
+    const key = keyOf(id)
     const startedAt = performance.now()
     const current = inFlight.get(key)
     if (current && startedAt - current.startedAt <= MAX_JOIN_MS) return current.result
-    const result = read(id, key).finally(() => {
-      if (inFlight.get(key) === reading) inFlight.delete(key)
-    })
-    const reading = { startedAt, result }
+    const reading = { startedAt, result: read(id, key) }
     inFlight.set(key, reading)
-    return result
+    const settle = (): void => {
+      if (inFlight.get(key) === reading) inFlight.delete(key)
+    }
+    reading.result.then(settle, settle)
+    return reading.result
   }
 
   async function reload(firstId: SessionId): Promise<Standing | undefined> {

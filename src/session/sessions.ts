@@ -105,6 +105,7 @@ interface Turn {
 const DROPPED: Turn = { committed: { cookie: KEEP, outcome: 'dropped' }, standing: undefined }
 
 export const NO_SESSION: Opened = { loaded: undefined, wasPresented: false, isCookieDue: false, unavailable: undefined }
+const NOTHING_OPENED: Opened = { ...NO_SESSION, wasPresented: true }
 
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, codec, cookies, policy, clock, events } = options
@@ -115,19 +116,30 @@ export function createSessions(options: SessionsOptions): Sessions {
   const takeOver = createAdoption({ store, codec, loader, clock, blank })
 
   async function open(candidates: readonly string[]): Promise<Opened> {
-    if (candidates.length === 0) return NO_SESSION
-    const none = { ...NO_SESSION, wasPresented: true }
+    const [only] = candidates
+    if (only === undefined) return NO_SESSION
+    if (candidates.length > 1) return openOneOf(candidates)
+    const unsigned = cookies.unsign(only)
+    const loaded = unsigned && await loader.load(unsigned.id)
+    return loaded ? openedWith(loaded, unsigned.isCurrentKey) : NOTHING_OPENED
+  }
+
+  /** Every candidate is tried; two that open different sessions count as none. */
+  async function openOneOf(candidates: readonly string[]): Promise<Opened> {
     const signed = new Map<SessionId, boolean>()
     for (const candidate of candidates) {
       const unsigned = cookies.unsign(candidate)
       if (unsigned) signed.set(unsigned.id, unsigned.isCurrentKey)
     }
-    if (signed.size > MAX_SIGNED_CANDIDATES) return none
+    if (signed.size > MAX_SIGNED_CANDIDATES) return NOTHING_OPENED
     const found = (await Promise.all([...signed.keys()].map(loader.load))).filter((loaded) => loaded !== undefined)
     if (found.length > 1) events.ambiguousCookies()
     const [loaded] = found
-    if (!loaded || found.length > 1) return none
-    return { loaded, wasPresented: true, isCookieDue: signed.get(loaded.session.id) === false, unavailable: undefined }
+    return loaded && found.length === 1 ? openedWith(loaded, signed.get(loaded.session.id) === true) : NOTHING_OPENED
+  }
+
+  function openedWith(loaded: Loaded, isCurrentKey: boolean): Opened {
+    return { loaded, wasPresented: true, isCookieDue: !isCurrentKey, unavailable: undefined }
   }
 
   async function adopt(old: OldSession, check: (session: Session) => void): Promise<Opened> {

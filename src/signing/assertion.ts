@@ -1,5 +1,6 @@
 import { createHmac, createPrivateKey, createPublicKey, createSecretKey, sign, type KeyObject } from 'node:crypto'
 import type { Clock } from '../clock.ts'
+import { createRecent } from '../recent.ts'
 import { project, valueAt, type DataPath } from '../session/paths.ts'
 import type { JsonObject, Session, Version } from '../session/session.ts'
 import type { KeyRing } from './keyring.ts'
@@ -55,9 +56,7 @@ export function createAssertionSigner(audience: string, expose: readonly DataPat
   const key = keys.current
   const header = base64urlJson({ typ: 'session+jwt', alg: key.alg, kid: key.id })
   const subjectOf = createSubjectReader(options.subject)
-  let recent = new Map<string, Signed>()
-  let older = new Map<string, Signed>()
-  let recentChars = 0
+  const reusable = createRecent<Signed>(MAX_REUSED_CHARS)
 
   function signNow(asserted: AssertedSession | undefined, issuedAt: number): string {
     const input = `${header}.${base64urlJson(claimsOf(asserted, issuedAt))}`
@@ -75,27 +74,16 @@ export function createAssertionSigner(audience: string, expose: readonly DataPat
     }
   }
 
-  /** Two generations: when the young one is full it becomes the old one, so memory is bounded and a hit costs one look-up. */
-  function remember(cacheKey: string, signed: Signed): void {
-    if (recentChars > MAX_REUSED_CHARS) {
-      older = recent
-      recent = new Map()
-      recentChars = 0
-    }
-    recent.set(cacheKey, signed)
-    recentChars += signed.token.length
-  }
-
   return {
     sign(asserted) {
       const now = clock()
       // The handle is a keyed hash of the whole id, and a version is minted per write: equal keys mean equal claims.
       const cacheKey = asserted ? `${asserted.session.handle}.${asserted.version}` : ''
-      const known = recent.get(cacheKey) ?? older.get(cacheKey)
+      const known = reusable.get(cacheKey)
       if (known && now < known.reusableUntil) return known.token
       const issuedAt = Math.floor(now / 1_000)
       const token = signNow(asserted, issuedAt)
-      remember(cacheKey, { token, reusableUntil: issuedAt * 1_000 + options.lifetimeSeconds * 500 })
+      reusable.set(cacheKey, { token, reusableUntil: issuedAt * 1_000 + options.lifetimeSeconds * 500 }, token.length)
       return token
     },
     sizeOf(session) {
