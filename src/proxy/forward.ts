@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { errors } from 'undici'
 import { Socket } from 'node:net'
 import {
   BodyTooLargeError, UpstreamAbortedError, UpstreamConnectError, UpstreamProtocolError, UpstreamTimeoutError,
@@ -71,6 +72,7 @@ interface RawDispatchHandler {
 type Phase = 'connect' | 'upload' | 'firstByte' | 'idle' | 'client'
 
 const EARLY_HINTS = 103
+const NOT_MODIFIED = 304
 export const MAX_INTERIM = 32
 /** A connection attempt ends itself in time and may be followed by one to another target; later than this, the pool is exhausted. */
 const CONNECT_SLACK_MS = 50
@@ -96,6 +98,7 @@ export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
   private isConnected = false
   private wasResent = false
   private hasHead = false
+  private isNotModified = false
   private hasEnded = false
   private failure: Error | undefined
   private interims = 0
@@ -207,6 +210,7 @@ export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
     const headers = latin1(rawHeaders)
     if (isCoded(headers)) return this.refuse('a transfer coding that was not asked for')
     this.hasHead = true
+    this.isNotModified = status === NOT_MODIFIED
     this.resumeUpstream = resume
     this.await('idle', this.timeouts.idleMs)
     this.resolve({ status, reason: NOT_ASCII.test(reason) ? '' : reason, headers, pipe: (response) => this.pipe(response) })
@@ -250,6 +254,8 @@ export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
   onError(error: Error): void {
     this.abortUpstream = undefined
     if (this.failure) return
+    // The length in a 304 is that of what GET would have got (RFC 9110 section 8.6); undici misses the content.
+    if (this.isNotModified && error instanceof errors.ResponseContentLengthMismatchError) return this.onComplete()
     if (this.hasHead) return this.fail(new UpstreamAbortedError(this.upstream.name, error))
     if (error instanceof ConnectFailedError) return this.retryElsewhere(error)
     if (error instanceof ConnectionLostError && error.wasStale && this.mayResend()) return this.resend()
