@@ -10,6 +10,7 @@ const REMEDY = 'make one with "sessiongate keys generate"'
 /** The reason a secret may not be used, or undefined when it may. Never contains the secret. */
 export function weaknessOf(secret: string): string | undefined {
   if (/^[\s\uFEFF]|[\s]$/.test(secret)) return 'starts or ends with white space or a byte order mark; remove it'
+  if (secret.startsWith('-----BEGIN')) return `is a PEM block; if it is a public key, everybody has it: ${REMEDY}`
   if (WELL_KNOWN.test(secret)) return `is a well-known sample; ${REMEDY}`
   if (Buffer.byteLength(secret) < MIN_SECRET_BYTES) return `is shorter than ${MIN_SECRET_BYTES} bytes; ${REMEDY}`
   if (new Set(secret).size < 10) return `has too few different characters; ${REMEDY}`
