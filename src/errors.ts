@@ -75,6 +75,16 @@ export class SessionRequiredError extends ClientError {
   }
 }
 
+/** The user has as many sessions as session.maxPerSubject allows, and onMaxPerSubject is reject. The login was not stored. */
+export class SessionLimitError extends ClientError {
+  readonly code = 'ERR_SESSION_LIMIT'
+  readonly status = 409
+
+  constructor(readonly limit: number) {
+    super(`this user already has ${limit === 1 ? 'a session' : `${limit} sessions`}, which is all there may be; log out elsewhere first`)
+  }
+}
+
 /** A WebSocket handshake from an origin the route does not allow (RFC 6455 section 10.2). */
 export class OriginRefusedError extends ClientError {
   readonly code = 'ERR_ORIGIN_REFUSED'

@@ -21,8 +21,8 @@ export function crossCheck(config: Config, judge: Judge): void {
 }
 
 function checkCombinations({ session, store, upstreams }: Config, judge: Judge): void {
-  if (session.maxPerSubject !== undefined && session.subject === undefined) {
-    judge.problem('session.maxPerSubject', 'needs session.subject, or nobody knows whose session it is', 'session.subject')
+  for (const key of ['maxPerSubject', 'revocation'] as const) {
+    if (session[key] && session.subject === undefined) judge.problem(`session.${key}`, 'needs session.subject, or nobody knows whose session it is', 'session.subject')
   }
   if (store.kind === 'redis' && store.sentinel && store.cluster) judge.problem('store.cluster', 'a Redis is behind sentinels or a cluster, not both', 'store.sentinel')
   for (const [name, { tls, targets }] of Object.entries(upstreams)) {

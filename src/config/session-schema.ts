@@ -31,7 +31,8 @@ export const session = z
     maxMembers: z.int().min(1).max(100_000).prefault(1_000).describe('Members and elements in the data'),
     subject: pathWithoutStar.optional().describe('Path of the value that says who the user is'),
     rotateOn: z.array(pathWithoutStar).prefault([]).describe('A patch that changes one of these paths gets a new session id (login)'),
-    maxPerSubject: z.int().min(1).optional().describe('Sessions a subject may have at once'),
+    revocation: z.boolean().prefault(false).describe('All sessions of a subject can be ended by one write that holds at once everywhere; costs a store read more per request with a subject'),
+    maxPerSubject: z.int().min(1).max(100).optional().describe('Sessions a subject may have at once; costs what revocation costs'),
     onMaxPerSubject: z.enum(['reject', 'evict-oldest']).prefault('evict-oldest').describe('What a login over maxPerSubject does: it is refused, or the oldest session ends'),
   })
   .refine((value) => value.idle > 0, { path: ['idle'], error: 'must be more than zero' })

@@ -1,5 +1,4 @@
 import { readFile } from 'node:fs/promises'
-import { hkdfSync } from 'node:crypto'
 import type { Adapter } from '../adapters/adapter.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
@@ -12,7 +11,6 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { createDeadlines } from '../proxy/deadlines.ts'
 import { createUpstream, type Upstream } from '../proxy/upstream-pool.ts'
-import { createPlainCodec, createSealedCodec, type Codec, type RecordKey } from '../session/codec.ts'
 import { isWithinLimits } from '../session/json.ts'
 import { parsePath } from '../session/paths.ts'
 import { createSessions } from '../session/sessions.ts'
@@ -27,6 +25,7 @@ import { buildAdapter } from './build-adapter.ts'
 import type { Gateway } from './gateway.ts'
 import { createRateLimiter } from './rate-limit.ts'
 import { createRouteTable, type Route } from './route.ts'
+import { sessionPartsOf } from './session-parts.ts'
 import type { Tunnels } from './tunnels.ts'
 
 export interface GatewayContext {
@@ -37,9 +36,6 @@ export interface GatewayContext {
   readonly metrics: Metrics
   readonly tunnels: Tunnels
 }
-
-/** Room for requests without a total timeout: uploads, slow answers. A tombstone outlives them all. */
-const TOMBSTONE_SLACK_MS = 15 * 60_000
 
 /** Config -> one immutable generation. Rejects with ConfigInvalidError or a file system error; nothing is left open then. */
 export async function buildGateway(config: Config, { store, clock, log, metrics, tunnels }: GatewayContext): Promise<Gateway> {
@@ -56,11 +52,12 @@ export async function buildGateway(config: Config, { store, clock, log, metrics,
   const { maxBytes, maxDepth, maxMembers } = config.session
   const routes = await Promise.all(config.routes.map(async (route) => {
     const rules = { allow: new Set(route.mutations.allow), writable: route.writable.map(parsePath), limits: { maxBytes, maxDepth, maxMembers } }
-    const adapter = await buildAdapter(route, { session: config.session, cookies: cookieSigner, rules, clock })
+    const adapter = await buildAdapter(route, { session: config.session, cookieKeys: config.keys.cookie, cookies: cookieSigner, rules, clock })
     return routeOf(config, route, upstreams, { assertions: assertionOptions, rules, adapter })
   }))
   const names = ownNames(config.headerPrefix)
-  const { cookie, idle, absolute, permanent, refreshEachRequest, touchInterval } = config.session
+  const { cookie } = config.session
+  const parts = sessionPartsOf(config, store, clock)
   const deadlines = createDeadlines()
 
   return {
@@ -68,13 +65,14 @@ export async function buildGateway(config: Config, { store, clock, log, metrics,
     upstreams: [...upstreams.values()],
     sessions: createSessions({
       store,
-      codec: codecOf(config),
+      codec: parts.codec,
       cookies: cookieSigner,
       handleSecret: cookieKeys.current.secret,
-      policy: { idleMs: idle, absoluteMs: absolute, permanent, refreshEachRequest, touchIntervalMs: touchInterval },
+      policy: parts.policy,
       rotateOn: config.session.rotateOn.map(parsePath),
       subject: assertionOptions.subject,
-      tombstoneMs: TOMBSTONE_SLACK_MS + Math.max(...routes.map(({ timeouts }) => timeouts.firstByteMs + timeouts.totalMs)),
+      subjects: parts.subjects,
+      tombstoneMs: parts.tombstoneMs,
       clock,
       events: {
         conflict: metrics.conflict,
@@ -86,6 +84,7 @@ export async function buildGateway(config: Config, { store, clock, log, metrics,
       },
     }),
     store,
+    inventory: parts.inventory,
     checkStorable: storableCheckOf(config.session, routes),
     cookie: { ...cookie, domain: cookie.domain },
     cookieSigner,
@@ -178,13 +177,6 @@ function routeOf(config: Config, route: Config['routes'][number], upstreams: Rea
 
 function definedOf<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> }
-}
-
-function codecOf(config: Config): Codec {
-  const [first, ...rest] = config.keys.record.map(({ id, secret }): RecordKey => ({
-    id, bytes: Buffer.from(hkdfSync('sha256', secret ?? '', '', 'sessiongate record', 32)),
-  }))
-  return first ? createSealedCodec([first, ...rest]) : createPlainCodec()
 }
 
 /** What cannot be delivered is refused when it is stored: never truncated, never discovered by the next visitor. */

@@ -10,6 +10,7 @@ import type { Deadlines } from '../proxy/deadlines.ts'
 import type { ClientLimits } from '../proxy/forward.ts'
 import type { Upstream } from '../proxy/upstream-pool.ts'
 import type { SessionStore } from '../stores/store.ts'
+import type { Inventory } from '../session/inventory.ts'
 import type { Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
 import type { CookieSigner } from '../signing/cookie-signer.ts'
@@ -28,6 +29,8 @@ export interface Gateway {
   readonly upstreams: readonly Upstream[]
   readonly sessions: Sessions
   readonly store: SessionStore
+  /** For operators. */
+  readonly inventory: Inventory
   /** Throws SessionTooLargeError when a state is over session.maxBytes, or over what an upstream that sees it accepts. */
   readonly checkStorable: (next: Session) => void
   readonly cookie: CookieAttributes

@@ -7,6 +7,7 @@ import type { Codec } from './codec.ts'
 import { storeExpiryOf } from './lifetime.ts'
 import type { Loaded, Loader } from './loader.ts'
 import type { EpochMs, JsonObject, Session, SessionId } from './session.ts'
+import type { Subjects } from './subjects.ts'
 
 /** A session that an app kept by its own means, as the visitor's browser still holds it. */
 export interface OldSession {
@@ -29,6 +30,7 @@ export interface AdoptionOptions {
   readonly clock: Clock
   /** A new session without data. */
   readonly blank: () => Session
+  readonly subjects?: Subjects | undefined
 }
 
 /** A name for the content of an app's own cookie. It says nothing of the content, and no signed cookie of ours can hold it. */
@@ -41,7 +43,7 @@ export function claimOf(content: string): SessionId {
  * parallel requests one creates, the others follow. After an hour, or once the new session has ended or moved to another id, the
  * pointer opens nothing: whoever replays the old cookie has no session. Resolves to undefined then.
  */
-export function createAdoption({ store, codec, loader, clock, blank }: AdoptionOptions) {
+export function createAdoption({ store, codec, loader, clock, blank, subjects }: AdoptionOptions) {
   async function follow(claim: SessionId, pointer: StoredRecord): Promise<Loaded | undefined> {
     const id = loader.successorOf(claim, pointer)
     const loaded = id && await loader.load(id)
@@ -52,15 +54,17 @@ export function createAdoption({ store, codec, loader, clock, blank }: AdoptionO
     const claimKey = storeKeyOf(old.claim)
     const known = await store.load(claimKey)
     if (known) return follow(old.claim, known)
-    const session: Session = { ...blank(), data: old.data, jar: old.jar, permanent: old.permanent }
-    check(session)
-    const key = storeKeyOf(session.id)
+    const found: Session = { ...blank(), data: old.data, jar: old.jar, permanent: old.permanent }
+    check(found)
+    const key = storeKeyOf(found.id)
+    const session = subjects ? await subjects.admit(undefined, found, key) ?? found : found
     const written = await store.create(key, codec.encode(key, { kind: 'live', session }), storeExpiryOf(session))
     if (written.outcome !== 'stored') throw new SessionConflictError(1)
     const pointer = codec.encode(claimKey, { kind: 'moved', sealedSuccessor: sealSuccessor(old.claim, session.id) })
     const claimed = await store.create(claimKey, pointer, old.until)
     if (claimed.outcome === 'stored') return { key, session, version: written.version }
     await store.destroy(key, clock())
+    await subjects?.withdraw(session, key)
     const winner = await store.load(claimKey)
     return winner && follow(old.claim, winner)
   }

@@ -1,13 +1,15 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { SessionCorruptError } from '../errors.ts'
 import { isJsonObject, type EpochMs, type Session } from './session.ts'
+import type { SubjectEntry, SubjectRecord } from './subjects.ts'
 
-/** What a record holds: a session, a pointer left by a rotation, or the mark of an emptied session. */
+/** What a record holds: a session, a pointer left by a rotation, the mark of an emptied session, or what is known of a subject. */
 export type Envelope =
   | { readonly kind: 'live'; readonly session: StoredSession }
   /** `sealedSuccessor` opens only with the old id (signing/ids.ts). */
   | { readonly kind: 'moved'; readonly sealedSuccessor: string }
   | { readonly kind: 'gone' }
+  | { readonly kind: 'subject'; readonly subject: SubjectRecord }
 
 /** What is written of a session: not the id (it is the cookie's secret), not `touchedAt` (the store's expiry says it). */
 export type StoredSession = Omit<Session, 'id' | 'touchedAt'>
@@ -95,29 +97,48 @@ function checkVersion(bytes: Uint8Array, expected: number): void {
 function textOf(envelope: Envelope): string {
   switch (envelope.kind) {
     case 'live': {
-      const { handle, createdAt, idleMs, absoluteMs, permanent, data, jar } = envelope.session
+      const { handle, createdAt, idleMs, absoluteMs, permanent, data, jar, epoch } = envelope.session
       const beside = jar === undefined ? '' : `,"j":${JSON.stringify(jar)}`
-      return `{"h":"${handle}","c":${createdAt},"i":${idleMs},"a":${absoluteMs},"p":${permanent},"d":${JSON.stringify(data)}${beside}}`
+      const since = epoch === undefined ? '' : `,"e":${epoch}`
+      return `{"h":"${handle}","c":${createdAt},"i":${idleMs},"a":${absoluteMs},"p":${permanent}${since},"d":${JSON.stringify(data)}${beside}}`
     }
     case 'moved': return `{"m":"${envelope.sealedSuccessor}"}`
     case 'gone': return '{"g":true}'
+    case 'subject': {
+      const { epoch, isRevoked, sessions } = envelope.subject
+      return JSON.stringify({ e: epoch, r: isRevoked, s: sessions.map(({ handle, key, enrolledAt, endsAt }) => [handle, key, enrolledAt, endsAt]) })
+    }
   }
 }
 
 interface Members {
   readonly h?: unknown; readonly c?: unknown; readonly i?: unknown; readonly a?: unknown; readonly p?: unknown; readonly d?: unknown; readonly j?: unknown
-  readonly m?: unknown; readonly g?: unknown
+  readonly m?: unknown; readonly g?: unknown; readonly e?: unknown; readonly r?: unknown; readonly s?: unknown
 }
 
 function envelopeOf(text: string): Envelope {
-  const { h, c, i, a, p, d, j, m, g } = parse(text)
+  const { h, c, i, a, p, d, j, m, g, e, r, s } = parse(text)
   if (g === true) return { kind: 'gone' }
   if (typeof m === 'string') return { kind: 'moved', sealedSuccessor: m }
-  if (typeof h !== 'string' || typeof c !== 'number' || typeof i !== 'number' || typeof a !== 'number' || typeof p !== 'boolean' || !isJsonObject(d) || !(j === undefined || isJsonObject(j))) {
+  if (Array.isArray(s) && isEpoch(e) && typeof r === 'boolean') return { kind: 'subject', subject: { epoch: e, isRevoked: r, sessions: s.map(entryOf) } }
+  if (typeof h !== 'string' || typeof c !== 'number' || typeof i !== 'number' || typeof a !== 'number' || typeof p !== 'boolean' || !isJsonObject(d) || !(j === undefined || isJsonObject(j)) || !(e === undefined || isEpoch(e))) {
     throw new SessionCorruptError('members are missing or of the wrong type')
   }
   const session = { handle: h, createdAt: c as EpochMs, idleMs: i, absoluteMs: a, permanent: p, data: d }
-  return { kind: 'live', session: j === undefined ? session : { ...session, jar: j } }
+  if (j === undefined && e === undefined) return { kind: 'live', session }
+  return { kind: 'live', session: { ...session, ...(j === undefined ? {} : { jar: j }), ...(e === undefined ? {} : { epoch: e }) } }
+}
+
+function isEpoch(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function entryOf(entry: unknown): SubjectEntry {
+  const [handle, key, enrolledAt, endsAt] = Array.isArray(entry) ? entry as unknown[] : []
+  if (typeof handle !== 'string' || typeof key !== 'string' || typeof enrolledAt !== 'number' || typeof endsAt !== 'number') {
+    throw new SessionCorruptError('an entry of a subject is of the wrong type')
+  }
+  return { handle, key, enrolledAt: enrolledAt as EpochMs, endsAt: endsAt as EpochMs }
 }
 
 function parse(text: string): Members {

@@ -68,10 +68,9 @@ export function readMutation(fields: MutationFields, rules: MutationRules): Muta
  */
 export function applyChange(session: Session, change: Change, subject?: DataPath): Session {
   const { lifetime } = change
-  const patched = change.base === 'replace' ? change.patch : mergeObject(change.base === 'keep' ? session.data : {}, change.patch)
   const next = {
     ...session,
-    data: editMembers(patched, change.members),
+    data: changedData(session.data, change),
     permanent: lifetime.permanent ?? session.permanent,
     idleMs: Math.min(session.idleMs, lifetime.idleMs ?? session.idleMs),
     absoluteMs: Math.min(session.absoluteMs, lifetime.absoluteMs ?? session.absoluteMs),
@@ -79,6 +78,11 @@ export function applyChange(session: Session, change: Change, subject?: DataPath
   if (session.jar === undefined && change.jar === undefined) return next
   const jar = session.jar ?? {}
   return { ...next, jar: editMembers(isOfSameSubject(session, next, subject) ? jar : textsIn(jar), change.jar) }
+}
+
+/** The data alone, after the change. */
+export function changedData(data: JsonObject, { base, patch, members }: Change): JsonObject {
+  return editMembers(base === 'replace' ? patch : mergeObject(base === 'keep' ? data : {}, patch), members)
 }
 
 /** Names in the jar that describe the data begin like this and stay with it; all others belong to the user. */

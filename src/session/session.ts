@@ -33,6 +33,8 @@ export interface Session {
   readonly idleMs: number
   /** The absolute lifetime in force, ms since `createdAt`; an upstream may have shortened it. */
   readonly absoluteMs: number
+  /** The subject's epoch when it logged in (subjects.ts); absent where nobody counts epochs, or did not then. */
+  readonly epoch?: number
 }
 
 export function isJsonObject(value: unknown): value is JsonObject {

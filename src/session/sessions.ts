@@ -11,6 +11,7 @@ import { createLoader, type Loaded, type Standing } from './loader.ts'
 import { applyChange, type Change, type Mutation } from './mutation.ts'
 import { isSameJson, valueAt, type DataPath } from './paths.ts'
 import type { EpochMs, Session, SessionId, Version } from './session.ts'
+import type { Subjects } from './subjects.ts'
 import { createTurns } from './turns.ts'
 
 /** What a request's cookies opened. */
@@ -58,6 +59,8 @@ export interface SessionsOptions {
   readonly rotateOn: readonly DataPath[]
   /** Where the data says who the user is. */
   readonly subject?: DataPath | undefined
+  /** Where sessions can be revoked by subject, or are limited in number. */
+  readonly subjects?: Subjects | undefined
   /** How long an ended or moved record is remembered; longer than the longest request. */
   readonly tombstoneMs: number
   readonly clock: Clock
@@ -108,12 +111,13 @@ export const NO_SESSION: Opened = { loaded: undefined, wasPresented: false, isCo
 const NOTHING_OPENED: Opened = { ...NO_SESSION, wasPresented: true }
 
 export function createSessions(options: SessionsOptions): Sessions {
-  const { store, codec, cookies, policy, clock, events } = options
-  const loader = createLoader(store, codec, policy, clock)
+  const { store, codec, cookies, policy, clock, events, subjects } = options
+  const plainLoader = createLoader(store, codec, policy, clock)
+  const loader = subjects?.guard(plainLoader) ?? plainLoader
   const turns = createTurns<Turn>()
   const encode = (key: string, session: Session): Uint8Array => codec.encode(key, { kind: 'live', session })
   const tombstoneUntil = (): EpochMs => (clock() + options.tombstoneMs) as EpochMs
-  const takeOver = createAdoption({ store, codec, loader, clock, blank })
+  const takeOver = createAdoption({ store, codec, loader, clock, blank, subjects })
 
   async function open(candidates: readonly string[]): Promise<Opened> {
     const [only] = candidates
@@ -193,10 +197,11 @@ export function createSessions(options: SessionsOptions): Sessions {
 
   async function create(change: Change, rules: CommitRules): Promise<Committed> {
     if (change.ifVersion !== undefined) throw new MutationRefusedError('version', 'there is no session, so no version to match')
-    const session = applyChange(blank(), change)
-    if (isEmpty(session)) return UNCHANGED
-    rules.check(session)
-    const key = storeKeyOf(session.id)
+    const anonymous = applyChange(blank(), change)
+    if (isEmpty(anonymous)) return UNCHANGED
+    rules.check(anonymous)
+    const key = storeKeyOf(anonymous.id)
+    const session = subjects ? await subjects.admit(undefined, anonymous, key) ?? anonymous : anonymous
     const written = await store.create(key, encode(key, session), storeExpiryOf(session))
     if (written.outcome !== 'stored') throw new SessionConflictError(1)
     return { cookie: setCookie(session), outcome: 'created' }
@@ -220,7 +225,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     throw new SessionConflictError(MAX_COMMIT_ATTEMPTS)
   }
 
-  /** One compare-and-set. Undefined: another writer was first. */
+  /** One compare-and-set. Undefined: another writer was first, or the session was revoked. */
   async function write(base: Standing, next: Session, isRotationAsked: boolean, isCookieDue: boolean): Promise<Turn | undefined> {
     if (isEmpty(next, base.session)) {
       const version = await replace(base, codec.encode(base.key, { kind: 'gone' }), tombstoneUntil())
@@ -231,10 +236,12 @@ export function createSessions(options: SessionsOptions): Sessions {
     // new id, and what needs an id that nobody else knows, a login, is not put under it.
     if (base.isSuccessor && isLogin) throw new SessionConflictError(1)
     if (!base.isSuccessor && (isLogin || isRotationAsked)) return rotate(base, next)
-    const version = await replace(base, encode(base.key, next), storeExpiryOf(next))
+    const admitted = subjects ? await subjects.admit(base, next, base.key) : next
+    if (!admitted) return undefined
+    const version = await replace(base, encode(base.key, admitted), storeExpiryOf(admitted))
     if (!version) return undefined
     const isSetDue = !base.isSuccessor && (next.permanent || base.session.permanent || isCookieDue)
-    return { committed: { cookie: isSetDue ? setCookie(next) : KEEP, outcome: 'stored' }, standing: { ...base, session: next, version } }
+    return { committed: { cookie: isSetDue ? setCookie(next) : KEEP, outcome: 'stored' }, standing: { ...base, session: admitted, version } }
   }
 
   async function replace(base: Loaded, bytes: Uint8Array, expiresAt: EpochMs): Promise<Version | undefined> {
@@ -246,8 +253,10 @@ export function createSessions(options: SessionsOptions): Sessions {
   /** The successor is stored first and known to nobody; the old record then becomes a pointer to it in one step, or the successor goes. */
   async function rotate(base: Standing, next: Session): Promise<Turn | undefined> {
     const id = mintSessionId()
-    const session = { ...next, id, handle: handleOf(id, options.handleSecret) }
+    const renamed = { ...next, id, handle: handleOf(id, options.handleSecret) }
     const key = storeKeyOf(id)
+    const session = subjects ? await subjects.admit(base, renamed, key) : renamed
+    if (!session) return undefined
     const written = await store.create(key, encode(key, session), storeExpiryOf(session))
     if (written.outcome !== 'stored') return undefined
     const pointer = codec.encode(base.key, { kind: 'moved', sealedSuccessor: sealSuccessor(base.session.id, id) })
@@ -255,6 +264,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       return { committed: { cookie: setCookie(session), outcome: 'rotated' }, standing: { key, session, version: written.version, isSuccessor: true } }
     }
     await store.destroy(key, clock())
+    await subjects?.withdraw(session, key)
     return undefined
   }
 

@@ -98,6 +98,21 @@ export function createFileStore(options: FileStoreOptions): SessionStore {
       })
     },
 
+    // eslint-disable-next-line @typescript-eslint/require-await
+    async scan(cursor, limit) {
+      try {
+        const keys = database.keysAfter(cursor, limit)
+        const records = keys.flatMap((key) => {
+          const held = database.read(key)
+          const record = held && held.expiresAt > clock() ? recordOf(held) : undefined
+          return record ? [[key, record] as const] : []
+        })
+        return { records, next: keys.length < limit ? undefined : keys.at(-1) }
+      } catch (error) {
+        throw new StoreUnavailableError('file', 'scan', error)
+      }
+    },
+
     async ping() {
       try {
         await database.probe()

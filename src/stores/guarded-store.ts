@@ -4,7 +4,7 @@ import { createDeadlines } from './deadlines.ts'
 import { StoreRefusal } from './refusal.ts'
 import type { SessionStore, WriteOutcome } from './store.ts'
 
-export type StoreOperation = 'load' | 'create' | 'replace' | 'touch' | 'destroy' | 'ping'
+export type StoreOperation = 'load' | 'create' | 'replace' | 'touch' | 'destroy' | 'scan' | 'ping'
 /** `hit` and `absent` of a load, the three of a write, `ok` of all else; `unavailable` when the call rejected. */
 export type StoreCallOutcome = 'hit' | 'absent' | WriteOutcome['outcome'] | 'ok' | 'unavailable'
 
@@ -82,6 +82,7 @@ export function guardStore(store: SessionStore, options: GuardOptions = {}): Ses
     replace: (key, expected, bytes, expiresAt) => call('replace', () => store.replace(key, expected, bytes, expiresAt), written),
     touch: (key, expiresAt) => call('touch', () => store.touch(key, expiresAt), ok),
     destroy: (key, tombstoneUntil) => call('destroy', () => store.destroy(key, tombstoneUntil), ok),
+    ...(store.scan && { scan: (cursor, limit) => call('scan', () => store.scan!(cursor, limit), ok) }),
     ping: () => settle('ping', () => store.ping(), ok),
     close() {
       circuit.stop()

@@ -15,6 +15,8 @@ export interface MemoryStoreOptions {
 
 interface Entry {
   readonly key: string
+  /** Counts creations, so it grows in the order of the map. */
+  readonly number: number
   /** Undefined: a tombstone. */
   bytes: Uint8Array | undefined
   version: Version
@@ -36,6 +38,7 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): SessionStor
   const { maxEntries = DEFAULT_MAX_ENTRIES, clock = systemClock } = options
   const entries = new Map<string, Entry>()
   const expiries = createExpiryQueue<Entry>()
+  let created = 0
 
   const sweeper = setInterval(() => sweep(clock()), SWEEP_INTERVAL_MS)
   sweeper.unref()
@@ -62,9 +65,9 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): SessionStor
       entry.version = version
       setExpiry(entry, expiresAt)
     } else {
-      const created: Entry = { key, bytes, version, expiresAt, queuedAt: UNQUEUED }
-      entries.set(key, created)
-      expiries.push(created)
+      const added: Entry = { key, number: ++created, bytes, version, expiresAt, queuedAt: UNQUEUED }
+      entries.set(key, added)
+      expiries.push(added)
     }
     return version
   }
@@ -117,6 +120,18 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): SessionStor
       const ended = entry && recordOf(entry)
       if (ended || !entry || entry.expiresAt < tombstoneUntil) write(key, undefined, tombstoneUntil)
       return ended
+    },
+
+    async scan(cursor = '0', limit) {
+      const now = clock()
+      const records: [string, StoredRecord][] = []
+      for (const entry of entries.values()) {
+        if (entry.number <= Number(cursor)) continue
+        const record = entry.expiresAt > now ? recordOf(entry) : undefined
+        if (record) records.push([entry.key, record])
+        if (records.length >= limit) return { records, next: String(entry.number) }
+      }
+      return { records, next: undefined }
     },
 
     async ping() {},

@@ -31,6 +31,11 @@ export interface RedisClient {
   send(name: string, args: (string | Buffer)[]): Promise<Buffer | null>
   /** Runs the script on one key, by digest; sends the source where the server does not know it (SCRIPT FLUSH, failover). */
   run(script: RedisScript, key: string, args: (string | Buffer)[]): Promise<Buffer>
+  /**
+   * Keys that match, about `count` are looked at; `next` is undefined after the last. Walks all masters of a cluster, one after the other.
+   * A key may come twice.
+   */
+  scan(cursor: string | undefined, pattern: string, count: number): Promise<{ readonly keys: readonly string[]; readonly next: string | undefined }>
   close(): void
 }
 
@@ -131,6 +136,14 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
         if (!(error instanceof StoreRefusal && error.message.startsWith('NOSCRIPT'))) throw error
         return await send('eval', [script.source, '1', key, ...args]) as Buffer
       }
+    },
+
+    async scan(cursor = '0:0', pattern, count) {
+      const [index = 0, position = '0'] = [Number(cursor.split(':')[0]), cursor.split(':')[1]]
+      const masters = client instanceof Redis ? [client] : client.nodes('master')
+      const [after, keys] = await masters[index]?.scan(position, 'MATCH', pattern, 'COUNT', count) ?? ['0', []]
+      if (after !== '0') return { keys, next: `${index}:${after}` }
+      return { keys, next: index + 1 < masters.length ? `${index + 1}:0` : undefined }
     },
 
     close() {

@@ -88,6 +88,21 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
       return answer === 'E' ? decode(value) : undefined
     },
 
+    async scan(cursor, limit) {
+      try {
+        const { keys, next } = await client.scan(cursor, `${globQuoted(keyPrefix)}*`, limit)
+        const values = await Promise.all(keys.map((key) => client.send('get', [key])))
+        const records = keys.flatMap((key, i) => {
+          const value = values[i]
+          const record = value && isOurs(value) ? decode(value) : undefined
+          return record && record.expiresAt > clock() ? [[key.slice(keyPrefix.length), record] as const] : []
+        })
+        return { records, next }
+      } catch (error) {
+        throw new StoreUnavailableError('redis', 'scan', error)
+      }
+    },
+
     async ping() {
       try {
         await client.send('set', [`${keyPrefix}ping`, '', 'PX', String(PING_TTL_MS)])
@@ -119,6 +134,16 @@ function decode(value: Buffer): StoredRecord | undefined {
   const expiresAt = Number(value.toString('latin1', EXPIRY_START, HEADER_BYTES)) as EpochMs
   if (!(expiresAt >= 0)) throw foreignValue()
   return { bytes: value.subarray(HEADER_BYTES), version, expiresAt }
+}
+
+/** Other programs may have keys under the prefix. */
+function isOurs(value: Buffer): boolean {
+  return value.length >= HEADER_BYTES && (value[0] === RECORD.charCodeAt(0) || value[0] === TOMBSTONE.charCodeAt(0))
+}
+
+/** For a MATCH pattern. */
+function globQuoted(text: string): string {
+  return text.replace(/[\\*?[\]^]/g, '\\$&')
 }
 
 function digits(expiresAt: EpochMs): string {

@@ -14,6 +14,11 @@ export type WriteOutcome =
   /** Gone or tombstoned: a late write cannot undo a logout. */
   | { readonly outcome: 'missing' }
 
+export interface ScanPage {
+  readonly records: readonly (readonly [key: string, record: StoredRecord])[]
+  readonly next: string | undefined
+}
+
 /**
  * What every backend promises. Bytes in, bytes out; keys are printable ASCII of at most 200 characters.
  * Every method rejects with StoreUnavailableError and nothing else: absence, expiry and conflict are values.
@@ -35,6 +40,11 @@ export interface SessionStore {
    * record it ended, so a caller can follow a rotation that happened meanwhile. Repeating it keeps the later tombstone.
    */
   destroy(key: string, tombstoneUntil: EpochMs): Promise<StoredRecord | undefined>
+  /**
+   * Some of the live records, about `limit`, and where to go on; without `cursor` from the beginning, until `next` is undefined. What
+   * lives through the whole walk is shown at least once; the order means nothing. Optional: for operators, never for requests.
+   */
+  scan?(cursor: string | undefined, limit: number): Promise<ScanPage>
   /** Resolves when the backend can serve reads and writes. */
   ping(): Promise<void>
   /** Releases every resource. No call may follow. */

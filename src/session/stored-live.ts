@@ -1,0 +1,22 @@
+import type { StoredRecord } from '../stores/store.ts'
+import type { Codec, StoredSession } from './codec.ts'
+import { expiryOf, touchedAtOf, type LifetimePolicy } from './lifetime.ts'
+import type { EpochMs, Session } from './session.ts'
+
+/** A session as whoever does not know its id sees it. */
+export interface LiveRecord {
+  readonly session: StoredSession
+  readonly touchedAt: EpochMs
+  readonly expiresAt: EpochMs
+  /** As stored. */
+  readonly bytes: number
+}
+
+/** The live session in a record, or undefined: a pointer, a mark, a subject, or one that has expired. Throws SessionCorruptError. */
+export function storedLive(codec: Codec, policy: LifetimePolicy, now: EpochMs, key: string, record: StoredRecord): LiveRecord | undefined {
+  const envelope = codec.decode(key, record.bytes)
+  if (envelope.kind !== 'live') return undefined
+  const touchedAt = touchedAtOf(record.expiresAt, envelope.session.idleMs)
+  const expiresAt = expiryOf({ ...envelope.session, touchedAt } as Session, policy)
+  return expiresAt > now ? { session: envelope.session, touchedAt, expiresAt, bytes: record.bytes.length } : undefined
+}
