@@ -75,11 +75,14 @@ export function createResponseHeadersReader(own: OwnNames, cookieName: string): 
   }
 }
 
-/** The name in a Set-Cookie line as a browser reads it (RFC 6265bis section 5.6): up to `=`, outer white space removed. */
+/**
+ * The name under which a browser sends the cookie of a Set-Cookie line back (RFC 6265bis section 5.6): up to `=`, outer white space
+ * removed. A cookie without a name is sent back as its bare value, which then reads like a name and a value.
+ */
 export function cookieNameOf(line: string): string {
-  const pair = line.slice(0, line.indexOf(';') < 0 ? line.length : line.indexOf(';'))
+  const end = line.indexOf(';')
+  const pair = (end < 0 ? line : line.slice(0, end)).replace(/^\s*=/, '')
   const equals = pair.indexOf('=')
-  // Without "=" the name is empty and the whole is the value; browsers then still send the bare text back.
   return (equals < 0 ? pair : pair.slice(0, equals)).trim()
 }
 

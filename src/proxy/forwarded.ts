@@ -76,6 +76,7 @@ function viewOf(own: PublicView, address: string | undefined, host: string | und
 export interface ForwardedOptions {
   /** Our entry in Via: the version the request came in and our pseudonym. */
   readonly via: string
+  /** What the route takes off the path; a proxy before us may have taken off more. */
   readonly strippedPrefix: string | undefined
 }
 
@@ -84,19 +85,23 @@ export function appendForwarded(fields: string[], headers: RequestHeaders, peer:
   const kept = peer.isTrusted ? headers.forwarded : []
   for (let i = 0; i < kept.length; i += 2) {
     const name = kept[i] as string
-    if (!REWRITTEN.has(name.toLowerCase())) fields.push(name, kept[i + 1] as string)
+    if (!isRewritten(name.toLowerCase(), options)) fields.push(name, kept[i + 1] as string)
   }
   const chain = valuesOf(kept, 'x-forwarded-for')
   if (peer.address !== '') chain.push(peer.address)
   if (chain.length > 0) fields.push('X-Forwarded-For', chain.join(', '))
   fields.push('X-Forwarded-Proto', view.proto)
   if (view.host !== '') fields.push('X-Forwarded-Host', view.host)
-  if (options.strippedPrefix !== undefined) fields.push('X-Forwarded-Prefix', options.strippedPrefix)
+  if (options.strippedPrefix !== undefined) fields.push('X-Forwarded-Prefix', (valuesOf(kept, 'x-forwarded-prefix')[0] ?? '') + options.strippedPrefix)
   fields.push('Forwarded', appended(valuesOf(kept, 'forwarded'), forwardedElement(peer, view)))
   fields.push('Via', appended(headers.via, options.via))
 }
 
 const REWRITTEN: ReadonlySet<string> = new Set(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded'])
+
+function isRewritten(name: string, { strippedPrefix }: ForwardedOptions): boolean {
+  return REWRITTEN.has(name) || (name === 'x-forwarded-prefix' && strippedPrefix !== undefined)
+}
 
 function appended(values: readonly string[], last: string): string {
   return values.length === 0 ? last : [...values, last].join(', ')
