@@ -229,6 +229,7 @@ export function createSessions(options: SessionsOptions): Sessions {
   async function write(base: Standing, next: Session, isRotationAsked: boolean, isCookieDue: boolean): Promise<Turn | undefined> {
     if (isEmpty(next, base.session)) {
       const version = await replace(base, codec.encode(base.key, { kind: 'gone' }), tombstoneUntil())
+      if (version) await subjects?.withdraw(base.session, base.key)
       return version && { committed: { cookie: base.isSuccessor ? KEEP : CLEAR, outcome: 'destroyed' }, standing: undefined }
     }
     const isLogin = options.rotateOn.some((path) => !isSameJson(valueAt(base.session.data, path), valueAt(next.data, path)))
@@ -276,6 +277,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       loader.forget(key)
       id = ended && loader.successorOf(id, ended)
     }
+    if (loaded) await subjects?.withdraw(loaded.session, loaded.key)
     return { cookie: wasPresented ? CLEAR : KEEP, outcome: loaded ? 'destroyed' : 'none' }
   }
 

@@ -49,7 +49,7 @@ export interface Subjects {
    * subject may have no further session, or as a store does; then nothing was enrolled.
    */
   admit(before: Loaded | undefined, next: Session, key: string): Promise<Session | undefined>
-  /** Takes back an enrolment whose session was not stored after all. */
+  /** Takes back an enrolment: the session was not stored after all, or has ended. A matter of tidiness, so it never rejects. */
   withdraw(session: Session, key: string): Promise<void>
   /** The same loads, but a session whose subject has revoked it is none. */
   guard(loader: Loader): Loader
@@ -118,23 +118,22 @@ export function createSubjects(options: SubjectsOptions): Subjects {
     throw new SessionConflictError(MAX_ATTEMPTS)
   }
 
-  /** Whether the entry's session lives, as far as its own record says. */
-  async function isStored(subject: string, { key, enrolledAt }: SubjectEntry): Promise<boolean> {
-    if (enrolledAt + RESERVED_MS > clock()) return true
-    return isOf(subject, key)
+  /** Whether the entry's session lives, as far as its own record says, or is about to be stored. */
+  async function isTaken(subject: string, { key, enrolledAt }: SubjectEntry): Promise<boolean> {
+    const stored = await store.load(key)
+    return stored ? isOf(subject, key, stored) : enrolledAt + RESERVED_MS > clock()
   }
 
   /** Another subject may have logged in under the same key. */
-  async function isOf(subject: string, key: string): Promise<boolean> {
-    const stored = await store.load(key)
-    const live = stored && storedLive(codec, policy, clock(), key, stored)
+  function isOf(subject: string, key: string, stored: StoredRecord): boolean {
+    const live = storedLive(codec, policy, clock(), key, stored)
     return live !== undefined && subjectOf(live.session.data) === subject
   }
 
   /** Who has to go for one more, oldest first. Throws SessionLimitError where nobody goes. */
   async function excessOf(subject: string, entries: readonly SubjectEntry[]): Promise<ReadonlySet<SubjectEntry>> {
     if (!limit || entries.length < limit.sessions) return NOBODY
-    const alive = await Promise.all(entries.map((entry) => isStored(subject, entry)))
+    const alive = await Promise.all(entries.map((entry) => isTaken(subject, entry)))
     const living = entries.filter((_, i) => alive[i])
     if (living.length >= limit.sessions && limit.over === 'reject') throw new SessionLimitError(limit.sessions)
     return new Set([...entries.filter((_, i) => !alive[i]), ...living.slice(0, Math.max(0, living.length - limit.sessions + 1))])
@@ -168,7 +167,10 @@ export function createSubjects(options: SubjectsOptions): Subjects {
   /** They have ended already, by the subject's record; this frees their space. */
   async function endStored(subject: string, entries: readonly SubjectEntry[]): Promise<void> {
     const until = clock() + options.tombstoneMs as EpochMs
-    await Promise.allSettled(entries.map(async ({ key }) => await isOf(subject, key) && store.destroy(key, until)))
+    await Promise.allSettled(entries.map(async ({ key }) => {
+      const stored = await store.load(key)
+      if (stored && isOf(subject, key, stored)) await store.destroy(key, until)
+    }))
   }
 
   function counts(key: string, { epoch }: Pick<Session, 'epoch'>, record: SubjectRecord | undefined): boolean {
@@ -206,11 +208,12 @@ export function createSubjects(options: SubjectsOptions): Subjects {
     isLive,
     withdraw: async (session, key) => {
       const subject = subjectOf(session.data)
-      if (subject === undefined) return
-      await update(subject, (record) => Promise.resolve({
+      if (subject === undefined || session.epoch === undefined) return
+      const withdrawn = update(subject, (record) => Promise.resolve({
         result: undefined,
         ...(record?.sessions.some((entry) => entry.key === key) ? { next: { ...record, sessions: record.sessions.filter((entry) => entry.key !== key) } } : {}),
       }))
+      await withdrawn.catch(() => undefined)
     },
     guard: (loader) => ({
       ...loader,
