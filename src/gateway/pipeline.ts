@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { TransientMap } from '../transient-map.ts'
 
 /** The requests of each connection, one after the other. */
 export interface Pipeline {
@@ -22,7 +23,7 @@ const MAX_WAITING = 16
  * read is never taken for another request, and that a connection has one share of the upstream however much it sends.
  */
 export function createPipeline(serve: Serve): Pipeline {
-  const latest = new Map<Duplex, ServerResponse>()
+  const latest = new TransientMap<Duplex, ServerResponse>()
   const waiting = new WeakMap<Duplex, number>()
 
   function enter(request: IncomingMessage, response: ServerResponse): void {

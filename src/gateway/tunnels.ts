@@ -101,6 +101,7 @@ export function createTunnels({ deadlines, currentId }: TunnelsOptions): Tunnels
 class TunnelsOfSession implements Watched {
   readonly tunnels = new Set<Relay>()
   deadlineAt = Infinity
+  slot: number | undefined
 
   constructor(readonly id: SessionId, readonly recheckMs: number, private readonly recheck: (entry: TunnelsOfSession) => Promise<void>) {
     this.scheduleNext()

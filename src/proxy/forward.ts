@@ -90,6 +90,7 @@ const RESENDABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
  */
 export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
   deadlineAt = Infinity
+  slot: number | undefined
   private phase: Phase = 'connect'
   private readonly totalDeadlineAt: number
   private upload: Upload | undefined

@@ -25,6 +25,7 @@ export function relay(client: Duplex, upstream: Duplex, deadlines: Deadlines, op
 
 class JoinedPair implements Relay, Watched {
   deadlineAt: number
+  slot: number | undefined
   private readonly toClient = new FrameTracker()
   private readonly endsAt: number
   private lastByteAt = performance.now()

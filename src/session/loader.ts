@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { SessionConflictError, SessionCorruptError } from '../errors.ts'
 import { createRecent } from '../recent.ts'
+import { TransientMap } from '../transient-map.ts'
 import { openSuccessor, storeKeyOf } from '../signing/ids.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { Codec, Envelope } from './codec.ts'
@@ -51,7 +52,7 @@ interface Reading {
 }
 
 export function createLoader(store: SessionStore, codec: Codec, policy: LifetimePolicy, clock: Clock): Loader {
-  const inFlight = new Map<string, Reading>()
+  const inFlight = new TransientMap<string, Reading>()
 
   const keys = createRecent<string>(MAX_KEYS)
   const decoded = createRecent<Decoded>(MAX_DECODED_BYTES)

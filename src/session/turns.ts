@@ -1,4 +1,5 @@
 import { StoreUnavailableError } from '../errors.ts'
+import { TransientMap } from '../transient-map.ts'
 
 /** Runs work on one key after the other, in order of arrival; different keys do not wait for each other. */
 export interface Turns<T> {
@@ -15,7 +16,7 @@ const PATIENCE_MS = 100
  * stop the next, but for the store's own absence.
  */
 export function createTurns<T>(): Turns<T> {
-  const tails = new Map<string, Promise<T>>()
+  const tails = new TransientMap<string, Promise<T>>()
 
   async function after(before: Promise<T>, work: (before: T | undefined) => Promise<T>): Promise<T> {
     const arrivedAt = performance.now()

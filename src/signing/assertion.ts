@@ -47,6 +47,7 @@ const SIGNATURE_CHARS = { HS256: 43, EdDSA: 86, ES256: 86 } as const
 const MAX_REUSED_CHARS = 4 * 1_024 * 1_024
 
 interface Signed {
+  readonly version: Version | undefined
   readonly token: string
   readonly reusableUntil: number
 }
@@ -77,13 +78,13 @@ export function createAssertionSigner(audience: string, expose: readonly DataPat
   return {
     sign(asserted) {
       const now = clock()
-      // The handle is a keyed hash of the whole id, and a version is minted per write: equal keys mean equal claims.
-      const cacheKey = asserted ? `${asserted.session.handle}.${asserted.version}` : ''
-      const known = reusable.get(cacheKey)
-      if (known && now < known.reusableUntil) return known.token
+      // The handle is a keyed hash of the whole id, and a version is minted per write: both equal mean equal claims.
+      const handle = asserted?.session.handle ?? ''
+      const known = reusable.get(handle)
+      if (known && known.version === asserted?.version && now < known.reusableUntil) return known.token
       const issuedAt = Math.floor(now / 1_000)
       const token = signNow(asserted, issuedAt)
-      reusable.set(cacheKey, { token, reusableUntil: issuedAt * 1_000 + options.lifetimeSeconds * 500 }, token.length)
+      reusable.set(handle, { token, version: asserted?.version, reusableUntil: issuedAt * 1_000 + options.lifetimeSeconds * 500 }, token.length)
       return token
     },
     sizeOf(session) {
