@@ -1,6 +1,7 @@
 import cluster from 'node:cluster'
 import { availableParallelism } from 'node:os'
 import { openAdmin } from './admin/admin.ts'
+import { createSessionsApi } from './admin/sessions-api.ts'
 import type { LoadedConfig } from './config/load.ts'
 import { createLog, type Log } from './log.ts'
 import { runPrimary } from './processes/primary.ts'
@@ -38,6 +39,7 @@ async function runAlone({ load, version }: ServeOptions, loaded: LoadedConfig, l
     readiness: server.readiness,
     metrics: async () => ({ contentType: server.metrics.registry.contentType, text: await server.metrics.registry.metrics() }),
     jwks: () => server.live.current().jwks,
+    api: createSessionsApi({ address: config.admin, inventory: () => server.live.current().inventory, log }),
   }).catch(async (error: unknown) => {
     await server.stop()
     throw error

@@ -54,7 +54,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, source
       return send(response, 200, contentType, text)
     }
     case '/jwks.json': return send(response, 200, 'application/jwk-set+json', `${JSON.stringify(sources.jwks())}\n`, { 'Cache-Control': 'public, max-age=60' })
-    default: return send(response, 404, 'text/plain', 'not found; there are /livez, /readyz, /metrics and /jwks.json\n')
+    default: return send(response, 404, 'text/plain', 'not found; there are /livez, /readyz, /metrics, /jwks.json and /sessions\n')
   }
 }
 

@@ -1,9 +1,11 @@
 import cluster, { type Worker } from 'node:cluster'
 import { AggregatorRegistry } from 'prom-client'
 import { openAdmin, type Readiness } from '../admin/admin.ts'
+import { createSessionsApi } from '../admin/sessions-api.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import type { Log } from '../log.ts'
 import { isFromWorker, type FromPrimary } from './messages.ts'
+import { openPrimaryInventory } from './primary-inventory.ts'
 import { startReloading } from './reloading.ts'
 import { exitAfter, onSignals } from './signals.ts'
 
@@ -54,12 +56,18 @@ export async function runPrimary({ loaded, workers, log, load, version }: Primar
     for (const worker of liveWorkers()) worker.kill()
     throw error
   }
-  const admin = config.admin === false ? undefined : await openAdmin(config.admin, {
+  const inventory = config.admin === false ? undefined : await openPrimaryInventory(config, log)
+  const admin = config.admin === false || !inventory ? undefined : await openAdmin(config.admin, {
     readiness: () => askAll(),
     metrics: async () => ({ contentType: aggregator.contentType, text: await aggregator.clusterMetrics() }),
     jwks: () => jwks,
+    api: createSessionsApi({ address: config.admin, inventory: inventory.current, log }),
   })
-  const reloading = startReloading(loaded.files, { load, apply: () => tellAll({ sessiongate: 'reload' }), log })
+  async function apply(next: LoadedConfig): Promise<void> {
+    await inventory?.use(next.config)
+    tellAll({ sessiongate: 'reload' })
+  }
+  const reloading = startReloading(loaded.files, { load, apply, log })
   onSignals({
     reload: () => void reloading.reload(),
     stop: () => exitAfter(log, async () => {
@@ -69,6 +77,7 @@ export async function runPrimary({ loaded, workers, log, load, version }: Primar
       tellAll({ sessiongate: 'stop' })
       await Promise.all(ended)
       await admin?.close()
+      await inventory?.close()
     }),
   })
   log.info({ version, listen: config.listen, admin: config.admin, store: config.store.kind, workers, pid: process.pid }, 'listening')
