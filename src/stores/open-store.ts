@@ -61,13 +61,34 @@ async function openBackend(config: StoreConfig, clock: Clock): Promise<SessionSt
       const { openCustomStore } = await import('./custom.ts')
       return openCustomStore(config.module, config.options, { clock })
     }
+    case 'postgres': {
+      const { createPostgresStore } = await withDriver('pg', () => import('./postgres.ts'))
+      return createPostgresStore({ ...await serverOptions(config), ...sqlOptions(config, clock), schema: config.schema })
+    }
+    case 'mysql': {
+      const { createMysqlStore } = await withDriver('mysql2', () => import('./mysql.ts'))
+      return createMysqlStore({ ...await serverOptions(config), ...sqlOptions(config, clock) })
+    }
+    case 'sqlite': {
+      const { createSqliteStore } = await withDriver('@photostructure/sqlite', () => import('./sqlite.ts'))
+      return createSqliteStore({ path: config.path, ...sqlOptions(config, clock) })
+    }
     case 'memcached':
     case 'mongodb':
-    case 'postgres':
-    case 'mysql':
-    case 'sqlite':
       throw invalid('store.kind', `the ${config.kind} store is not part of this version`)
   }
+}
+
+type SqlConfig = Extract<StoreConfig, { readonly kind: 'postgres' | 'mysql' | 'sqlite' }>
+type SqlServerConfig = Extract<SqlConfig, { readonly url: string }>
+
+function sqlOptions({ table, columns, migrate, sweepInterval, timeout }: SqlConfig, clock: Clock) {
+  return { table, columns, migrate, sweepIntervalMs: sweepInterval, timeoutMs: timeout, clock }
+}
+
+async function serverOptions({ url, password, passwordFile, connections }: SqlServerConfig) {
+  if (!URL.canParse(url)) throw invalid('store.url', 'this connection string cannot be parsed')
+  return { url, password: await secretOf('store.passwordFile', password, passwordFile), connections }
 }
 
 /** Imports a backend whose driver is an optional dependency. */

@@ -1,5 +1,9 @@
 /** Real servers for tests, on free ports, in directories of their own, gone with the test. */
+export { startMariadb } from './servers/mariadb.ts'
+export type { MariadbServer } from './servers/mariadb.ts'
 export { startMemcached } from './servers/memcached.ts'
+export { startPostgres } from './servers/postgres.ts'
+export type { PostgresServer } from './servers/postgres.ts'
 export type { Server, ServerProcess } from './servers/process.ts'
 export { startRedisCluster } from './servers/redis-cluster.ts'
 export type { RedisCluster } from './servers/redis-cluster.ts'

@@ -1,0 +1,118 @@
+import type { Clock } from '../clock.ts'
+import { StoreUnavailableError } from '../errors.ts'
+import type { EpochMs, Version } from '../session/session.ts'
+import type { SessionStore, StoredRecord, WriteOutcome } from './store.ts'
+import { mintVersion } from './version.ts'
+
+/** What a key holds, dead or alive: a record, or a tombstone (no bytes). */
+export interface Entry {
+  readonly bytes: Uint8Array | undefined
+  readonly version: Version
+  readonly expiresAt: EpochMs
+}
+
+/**
+ * A backend whose every step concerns one key and is atomic by itself: most of them. A step may be carried out twice when an answer
+ * was lost; the second time a write reports false, and its own version is found where it should be.
+ * Steps reject with a StoreRefusal when the backend said no, with anything else when it did not answer.
+ */
+export interface Entries {
+  /** The entry, also when it has expired. */
+  read(key: string): Promise<Entry | undefined>
+  /** Writes under a key that holds nothing, not even what has expired. False: it does. */
+  insert(key: string, entry: Entry): Promise<boolean>
+  /** Writes over the entry of this version if it expires after `aliveAt`. False: there is no such entry. */
+  overwrite(key: string, expected: Version, entry: Entry, aliveAt: EpochMs): Promise<boolean>
+  /** Moves the expiry of a record that is alive at `now`; nothing else of it. */
+  touch(key: string, expiresAt: EpochMs, now: EpochMs): Promise<void>
+  /** Resolves when the backend would take a write. */
+  ping(): Promise<void>
+  close(): Promise<void>
+}
+
+const WHATEVER_ITS_AGE = 0 as EpochMs
+/** Each lost attempt is another caller's success, so this many are never needed. */
+const MAX_ATTEMPTS = 1_000
+
+/** The contract of SessionStore over conditional writes: versions are minted here, and time is the gateway's. */
+export function createEntryStore(kind: string, entries: Entries, clock: Clock): SessionStore {
+  const living = (entry: Entry | undefined) => entry && entry.expiresAt > clock() ? entry : undefined
+
+  /** `step` begins at once, so that the caller's bytes are copied before it can change them. */
+  async function run<T>(operation: string, step: () => Promise<T>): Promise<T> {
+    try {
+      return await step()
+    } catch (error) {
+      throw new StoreUnavailableError(kind, operation, error)
+    }
+  }
+
+  async function create(key: string, own: Entry): Promise<WriteOutcome> {
+    let dead: Entry | undefined
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const isStored = dead ? await entries.overwrite(key, dead.version, own, WHATEVER_ITS_AGE) : await entries.insert(key, own)
+      if (isStored) return storedAs(own)
+      const held = await entries.read(key)
+      if (held?.version === own.version) return storedAs(own)       // our own write, carried out before its answer was lost
+      if (living(held)) return refusalOf(held)
+      dead = held
+    }
+    throw crowded()
+  }
+
+  async function replace(key: string, expected: Version, own: Entry): Promise<WriteOutcome> {
+    if (await entries.overwrite(key, expected, own, clock())) return storedAs(own)
+    const held = await entries.read(key)
+    return held?.version === own.version ? storedAs(own) : refusalOf(living(held))
+  }
+
+  async function destroy(key: string, tombstone: Entry): Promise<StoredRecord | undefined> {
+    let ended: StoredRecord | undefined
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+      const held = await entries.read(key)
+      if (held?.version === tombstone.version) return ended         // our own write, as above
+      const alive = living(held)
+      if (alive && !alive.bytes && alive.expiresAt >= tombstone.expiresAt) return undefined
+      ended = alive && recordOf(alive)
+      const isStored = held ? await entries.overwrite(key, held.version, tombstone, WHATEVER_ITS_AGE) : await entries.insert(key, tombstone)
+      if (isStored) return ended
+    }
+    throw crowded()
+  }
+
+  return {
+    kind,
+
+    load: (key) => run('load', async () => {
+      const alive = living(await entries.read(key))
+      return alive && recordOf(alive)
+    }),
+    create: (key, bytes, expiresAt) => run('create', () => create(key, entryOf(Uint8Array.from(bytes), expiresAt))),
+    replace: (key, expected, bytes, expiresAt) => run('replace', () => replace(key, expected, entryOf(Uint8Array.from(bytes), expiresAt))),
+    touch: (key, expiresAt) => run('touch', () => entries.touch(key, expiresAt, clock())),
+    destroy: (key, tombstoneUntil) => run('destroy', () => destroy(key, entryOf(undefined, tombstoneUntil))),
+    ping: () => run('ping', () => entries.ping()),
+    close: () => entries.close(),
+  }
+}
+
+function entryOf(bytes: Uint8Array | undefined, expiresAt: EpochMs): Entry {
+  return { bytes, version: mintVersion(), expiresAt }
+}
+
+function recordOf({ bytes, version, expiresAt }: Entry): StoredRecord | undefined {
+  return bytes && { bytes, version, expiresAt }
+}
+
+function storedAs({ version }: Entry): WriteOutcome {
+  return { outcome: 'stored', version }
+}
+
+function refusalOf(alive: Entry | undefined): WriteOutcome {
+  const current = alive && recordOf(alive)
+  return current ? { outcome: 'conflict', current } : { outcome: 'missing' }
+}
+
+function crowded(): Error {
+  return new Error(`others were first ${MAX_ATTEMPTS} times`)
+}
