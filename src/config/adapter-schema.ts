@@ -9,7 +9,9 @@ const secretKey = z.string().min(1, 'must not be empty')
 
 const needsSecretKey = { path: ['secretKey'], error: 'is missing: give `secretKey` or `secretKeyFile`, the app\'s own SECRET_KEY' }
 
-export interface SecretKey {
+export const secretKeyEncoding = z.enum(['text', 'base64', 'hex']).prefault('text').describe('How the key, and each fallback, is written here: base64 or hex for a key of bytes, such as b"\\xec]/"')
+
+interface SecretKey {
   readonly secretKey: string
   readonly secretKeyFile?: string | undefined
 }
@@ -37,6 +39,7 @@ const flask = z.strictObject({
   kind: z.literal('flask').describe('An unchanged Flask app with its signed cookie'),
   secretKey: secretKey.optional().describe('The app\'s SECRET_KEY. Better in a file or a variable than here'),
   secretKeyFile: file.optional().describe('File holding it, instead of `secretKey`; one trailing newline is ignored'),
+  secretKeyEncoding,
   fallbacks: z.array(fallback).prefault([]).describe('The app\'s SECRET_KEY_FALLBACKS: they verify, they do not sign'),
   ...ownCookie,
   salt: z.string().min(1).prefault('cookie-session').describe('The session interface\'s `salt`'),
@@ -53,6 +56,7 @@ const flaskSession = z.strictObject({
   kind: z.literal('flask-session').describe('An unchanged app with Flask-Session: it keeps its store, the browser never sees the id'),
   secretKey: secretKey.optional().describe('The app\'s SECRET_KEY, where it has SESSION_USE_SIGNER: only signed ids are taken over'),
   secretKeyFile: file.optional().describe('File holding it, instead of `secretKey`'),
+  secretKeyEncoding,
   ...ownCookie,
   permanentLifetime,
   adopt,

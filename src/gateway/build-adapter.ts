@@ -1,8 +1,8 @@
-import type { Adapter } from '../adapters/adapter.ts'
-import { chainAdapters } from '../adapters/adapter.ts'
+import { chainAdapters, type Adapter } from '../adapters/adapter.ts'
+import type { CookieRule } from '../adapters/cookies/rules.ts'
 import type { OldCookies } from '../adapters/old-cookies.ts'
 import type { Clock } from '../clock.ts'
-import type { FlaskConfig, FlaskSessionConfig } from '../config/adapter-schema.ts'
+import type { AdapterConfig, FlaskConfig, FlaskSessionConfig } from '../config/adapter-schema.ts'
 import type { RouteConfig } from '../config/route-schema.ts'
 import type { SessionConfig } from '../config/session-schema.ts'
 import type { MutationRules } from '../session/mutation.ts'
@@ -11,15 +11,21 @@ import type { CookieSigner } from '../signing/cookie-signer.ts'
 
 export interface AdapterContext {
   readonly session: SessionConfig
+  readonly cookieKeys: readonly { readonly id: string; readonly secret: string }[]
   readonly cookies: CookieSigner
   readonly rules: MutationRules
   readonly clock: Clock
 }
 
+/** How long a cookie of an unknown app is remembered as taken over. */
+const ADOPTED_MS = 31 * 86_400_000
+
 /** The adapter a route asks for. What it needs is loaded only then, so that a gateway without one starts no later. */
 export async function buildAdapter(route: RouteConfig, context: AdapterContext): Promise<Adapter | undefined> {
   const adapters: Adapter[] = []
   if (route.adapter?.kind === 'flask') adapters.push(await flaskAdapter(route.adapter, route, context))
+  if (route.adapter?.kind === 'flask-session') adapters.push(await cookieAdapter(route, context, route.adapter))
+  else if (route.cookies.length > 0) adapters.push(await cookieAdapter(route, context))
   return chainAdapters(adapters)
 }
 
@@ -28,7 +34,7 @@ async function flaskAdapter(config: FlaskConfig, route: RouteConfig, context: Ad
   const { createItsdangerousSigner } = await import('../adapters/flask/itsdangerous.ts')
   return createFlaskAdapter({
     signer: createItsdangerousSigner({
-      secrets: [config, ...config.fallbacks].map(({ secretKey }) => secretKey),
+      secrets: [config, ...config.fallbacks].map(({ secretKey }) => secretBytesOf(secretKey, config)),
       salt: config.salt,
       keyDerivation: config.keyDerivation,
       digest: config.digest,
@@ -46,7 +52,47 @@ async function flaskAdapter(config: FlaskConfig, route: RouteConfig, context: Ad
   })
 }
 
-function oldCookiesOf({ cookieName, cookiePath, cookieDomain }: FlaskConfig | FlaskSessionConfig, { session, cookies }: AdapterContext): OldCookies {
+/** The rules of the route; before them, with Flask-Session, the one for its id. */
+async function cookieAdapter(route: RouteConfig, context: AdapterContext, flaskSession?: FlaskSessionConfig): Promise<Adapter> {
+  const { createCookieAdapter } = await import('../adapters/cookies/cookie-adapter.ts')
+  const { createRuleFinder, nameExactly, nameLike } = await import('../adapters/cookies/rules.ts')
+  const { createCookieSealer } = await import('../adapters/cookies/seal.ts')
+  const rules = route.cookies.map(({ name, pattern = '', do: action, adopt }): CookieRule => ({
+    names: name === undefined ? nameLike(pattern) : nameExactly(name),
+    do: action,
+    adopts: adopt ? () => true : undefined,
+    lifetimeMs: ADOPTED_MS,
+  }))
+  const idRule: CookieRule[] = flaskSession
+    ? [{ names: nameExactly(flaskSession.cookieName), do: 'store', adopts: await idTestOf(flaskSession), lifetimeMs: flaskSession.permanentLifetime }]
+    : []
+  return createCookieAdapter({
+    upstream: route.upstream,
+    ruleOf: createRuleFinder([...idRule, ...rules]),
+    sealer: createCookieSealer(context.cookieKeys, route.upstream),
+    subject: context.session.subject === undefined ? undefined : parsePath(context.session.subject),
+    clock: context.clock,
+    permanentByDefault: context.session.permanent,
+    maySetPermanence: context.rules.allow.has('lifetime'),
+    session: flaskSession && oldCookiesOf(flaskSession, context),
+  })
+}
+
+/** Which ids of Flask-Session are taken over: signed ones where the app signs, else whatever can be one (uuid4 or token_urlsafe). */
+async function idTestOf(config: FlaskSessionConfig): Promise<CookieRule['adopts']> {
+  const { adopt, secretKey } = config
+  if (!adopt) return undefined
+  if (secretKey === undefined) return (value) => /^[A-Za-z0-9_-]{22,128}$/.test(value)
+  const { createSignedIdCodec } = await import('../adapters/flask/signed-id.ts')
+  const ids = createSignedIdCodec({ secrets: [secretBytesOf(secretKey, config)] })
+  return (value) => ids.unsign(value) !== undefined
+}
+
+function secretBytesOf(secretKey: string, { secretKeyEncoding }: AdapterConfig): Buffer {
+  return Buffer.from(secretKey, secretKeyEncoding === 'text' ? 'utf8' : secretKeyEncoding)
+}
+
+function oldCookiesOf({ cookieName, cookiePath, cookieDomain }: AdapterConfig, { session, cookies }: AdapterContext): OldCookies {
   const { name, path, domain } = session.cookie
   return {
     name: cookieName, path: cookiePath, domain: cookieDomain,

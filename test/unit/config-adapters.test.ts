@@ -11,7 +11,7 @@ const route = (changes: object): unknown => minimalWith({ 'routes.0': { upstream
 test('the least a Flask app needs is its key; the rest is as Flask has it', async () => {
   const { config } = await load(route({ adapter: flask }))
   expect(config.routes[0]?.adapter).toEqual({
-    ...flask, fallbacks: [], cookieName: 'session', cookiePath: '/', salt: 'cookie-session', keyDerivation: 'hmac', digest: 'sha1',
+    ...flask, secretKeyEncoding: 'text', fallbacks: [], cookieName: 'session', cookiePath: '/', salt: 'cookie-session', keyDerivation: 'hmac', digest: 'sha1',
     permanentLifetime: 31 * 86_400_000, sortKeys: true, foreignTags: 'refuse', legacyTimestamps: false, adopt: true,
   })
 })
