@@ -20,6 +20,7 @@ export function clientHeadersOf(gateway: Gateway, admitted: Admitted, opened: Op
   if (route.session === 'none') {
     for (const value of head.vary) fields.push('Vary', value)
     for (const value of head.cacheControl) fields.push('Cache-Control', value)
+    fields.push(...head.targetedCacheControl)
     return fields
   }
   fields.push('Vary', varyByCookie(head.vary))
@@ -28,6 +29,7 @@ export function clientHeadersOf(gateway: Gateway, admitted: Admitted, opened: Op
   const isShared = route.cache === 'upstream' && !isTransient
   const cacheControl = isShared ? head.cacheControl.join(', ') || undefined : cacheControlFor(head.cacheControl, isTransient, opened.loaded !== undefined)
   if (cacheControl !== undefined) fields.push('Cache-Control', cacheControl)
+  if (isShared || (!isTransient && !opened.loaded)) fields.push(...head.targetedCacheControl)
   return fields
 }
 

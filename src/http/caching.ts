@@ -18,8 +18,23 @@ export function cacheControlFor(lines: readonly string[], hasSetCookie: boolean,
   const line = lines.length === 0 ? undefined : lines.join(', ')
   if (!hasSession) return line
   if (line === undefined) return 'private'
-  const directives = line.split(',').map((item) => item.trim()).filter((item) => item !== '')
-  const names = directives.map((item) => item.toLowerCase().replace(/=.*/s, ''))
-  if (names.includes('no-store') || (names.includes('private') && !names.includes('public') && !names.includes('s-maxage'))) return line
-  return ['private', ...directives.filter((_, i) => !['public', 's-maxage', 'private', 'proxy-revalidate'].includes(names[i] as string))].join(', ')
+  if (line.replace(QUOTED, '').includes('"')) return 'no-store'      // an open quotation: who knows what a cache reads
+  const directives = (line.match(MEMBER) ?? []).map((directive) => directive.trim()).filter((directive) => directive !== '')
+  const names = directives.map((directive) => directive.replace(/\s*=.*/s, '').toLowerCase())
+  // `private="Field"` keeps back that field alone, the page may be shared (RFC 9111 section 5.2.2.7).
+  const isPrivate = directives.some((directive) => directive.toLowerCase() === 'private')
+  if (names.includes('no-store') || (isPrivate && !names.some((name) => FOR_SHARED_CACHES.has(name)))) return line
+  return ['private', ...directives.filter((_, i) => names[i] !== 'private' && !FOR_SHARED_CACHES.has(names[i] as string))].join(', ')
 }
+
+const QUOTED = /"(?:[^"\\]|\\.)*"/gs
+/** A list's member: quoted strings in it may hold commas. */
+const MEMBER = /(?:[^,"]|"(?:[^"\\]|\\.)*")+/gs
+const FOR_SHARED_CACHES: ReadonlySet<string> = new Set(['public', 's-maxage', 'proxy-revalidate'])
+
+/** Cache-Control for some shared caches, which obey it instead (RFC 9213; nginx, Varnish, Akamai). By lower-case name. */
+export function isTargetedCacheControl(name: string): boolean {
+  return name.endsWith('cdn-cache-control') || TARGETED.has(name)
+}
+
+const TARGETED: ReadonlySet<string> = new Set(['surrogate-control', 'x-accel-expires', 'edge-control'])

@@ -1,4 +1,5 @@
 import type { MutationFields } from '../session/mutation.ts'
+import { isTargetedCacheControl } from './caching.ts'
 import { canonicalName, isHopByHop, memoizeByName, namedByConnection, type OwnNames, type RawHeaders } from './field-names.ts'
 
 /** An upstream's response head, taken apart: what may go on to the client, and what was meant for us. */
@@ -7,6 +8,8 @@ export interface ResponseHeaders {
   readonly fields: string[]
   readonly vary: readonly string[]
   readonly cacheControl: readonly string[]
+  /** Lines of the fields that tell shared caches more than Cache-Control: name, value, name, value, ... */
+  readonly targetedCacheControl: readonly string[]
   readonly mutation: MutationFields & { readonly signed: readonly string[] }
   /** Set-Cookie lines under our own cookie's name, left out of `fields`. */
   readonly foreignCookies: number
@@ -17,7 +20,7 @@ export interface ResponseHeaders {
 /** `claims`: the names of the cookies that an adapter reads, and no browser gets. */
 export type ReadResponseHeaders = (raw: RawHeaders, claims?: (cookieName: string) => boolean) => ResponseHeaders
 
-type Kind = 'plain' | 'drop' | 'connection' | 'set-cookie' | 'vary' | 'cache-control' | 'patch' | 'control' | 'mutation'
+type Kind = 'plain' | 'drop' | 'connection' | 'set-cookie' | 'vary' | 'cache-control' | 'targeted' | 'patch' | 'control' | 'mutation'
 
 function kindOf(name: string, own: OwnNames): Kind {
   const lower = name.toLowerCase()
@@ -29,6 +32,7 @@ function kindOf(name: string, own: OwnNames): Kind {
     return lower === own.mutation ? 'mutation' : 'drop'
   }
   if (lower === 'connection' || lower === 'set-cookie' || lower === 'vary' || lower === 'cache-control') return lower
+  if (isTargetedCacheControl(lower)) return 'targeted'
   return isHopByHop(lower) ? 'drop' : 'plain'
 }
 
@@ -43,6 +47,7 @@ export function createResponseHeadersReader(own: OwnNames, cookieName: string): 
     const fields: string[] = []
     const vary: string[] = []
     const cacheControl: string[] = []
+    const targetedCacheControl: string[] = []
     const patch: string[] = []
     const control: string[] = []
     const signed: string[] = []
@@ -65,13 +70,14 @@ export function createResponseHeadersReader(own: OwnNames, cookieName: string): 
         }
         case 'vary': vary.push(value); break
         case 'cache-control': cacheControl.push(value); break
+        case 'targeted': targetedCacheControl.push(name, value); break
         case 'connection': named = [...named, ...namedByConnection(value)]; break
         case 'patch': patch.push(value); break
         case 'control': control.push(value); break
         case 'mutation': signed.push(value); break
       }
     }
-    return { fields: named.length > 0 ? withoutNamed(fields, named) : fields, vary, cacheControl, mutation: { patch, control, signed }, foreignCookies, claimedCookies }
+    return { fields: named.length > 0 ? withoutNamed(fields, named) : fields, vary, cacheControl, targetedCacheControl, mutation: { patch, control, signed }, foreignCookies, claimedCookies }
   }
 }
 
