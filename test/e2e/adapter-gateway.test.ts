@@ -16,7 +16,7 @@ describe.each(toolchains)('a $name app behind the gateway', (toolchain) => {
     const env = { ...toolchain.env, ASSERTION_SECRET, SESSIONGATE_SECRETS: JSON.stringify({ a1: ASSERTION_SECRET }), SESSIONGATE_AUDIENCE: 'app' }
     const app = await startProgram(toolchain.app(prepared.directory), env)
     started.push(app)
-    world = await startWorld({ upstream: { targets: [`http://127.0.0.1:${app.port}`] } })
+    world = await startWorld({ upstream: { targets: [`http://127.0.0.1:${app.port}`], timeouts: { connect: '10s' } } })
     started.push(world)
   })
   afterAll(async () => {

@@ -68,7 +68,8 @@ test('a network slower than the deadline: calls are answered in time, and serve 
 test('a slow network within the deadline is no fault', async () => {
   await using server = await startRedis()
   await using relay = await startRelay(server.port)
-  const store = openRedis({ url: `redis://${relay.address}` })
+  const store = guardStore(createRedisStore({ url: `redis://${relay.address}`, timeoutMs: 2_000 }), { timeoutMs: 2_000 })
+  open.push(store)
   await serves(store)
   relay.set({ latencyMs: 40, sliceBytes: 100 })
   const version = versionOf(await store.create('a', bytes, inAnHour()))

@@ -1,19 +1,29 @@
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { waitFor } from './wait-for.ts'
 
+const FIRST = 12_000
+const LAST = 31_999
+let next = FIRST + Math.floor(Math.random() * (LAST - FIRST))
+
 /**
- * A loopback port that was free a moment ago. For servers that cannot listen on 0 themselves; the system hands such ports out
- * in turn, so another taker at once is unlikely but possible.
+ * A loopback port that is free. Below the range the system hands out by itself, and never the same twice in one process, so that no
+ * listener on port 0 and no outgoing connection takes it before its user does.
  */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
+  for (;;) {
+    next = next === LAST ? FIRST : next + 1
+    if (await isFree(next, host)) return next
+  }
+}
+
+async function isFree(port: number, host: string): Promise<boolean> {
   const server = createServer()
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, host, resolve)
+  const isOurs = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(port, host, () => resolve(true))
   })
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => { server.close(resolve) })
-  return port
+  if (isOurs) await new Promise((resolve) => { server.close(resolve) })
+  return isOurs
 }
 
 /** Whether something accepts connections there now. */
