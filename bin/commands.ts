@@ -25,12 +25,22 @@ const SHOWN_KEYS: Readonly<Record<string, string>> = {
 /** Parses everything that is not plainly a `serve`: other commands, help, mistakes. Resolves to the exit code. */
 export async function runCommand({ flags, rest }: TakenFlags): Promise<number> {
   let code = 0
-  const cli = commandLine({ flags, rest }, (exitCode) => {
+  const words = rest[0] === 'sessions' ? rest.map(escapeHandle) : rest
+  const cli = commandLine({ flags, rest: words }, (exitCode) => {
     code = exitCode
   })
-  const output = await parse(cli, rest)
+  const output = await parse(cli, words)
   if (output !== '') process.stdout.write(`${output}\n`)
   return code
+}
+
+/** One session handle in 64 begins with a dash, and yargs would take it for an option. */
+function escapeHandle(word: string): string {
+  return /^-[\w-]{21}$/.test(word) ? `\\${word}` : word
+}
+
+function unescapeHandle(word: string): string {
+  return word.replace(/^\\/, '')
 }
 
 /** yargs prints through its callback, so that help goes to standard output and mistakes become UsageError. */
@@ -47,6 +57,13 @@ function commandLine({ flags, rest }: TakenFlags, done: (exitCode: number) => vo
   const noFlags = (command: string): void => {
     const [first] = Object.keys(flags)
     if (first !== undefined) throw new UsageError(`${command} takes no configuration options such as --${first}`)
+  }
+
+  const adminOf = (argv: { config?: string | undefined }): ConfigArguments => {
+    const { admin: _admin, ...others } = flags
+    const [first] = Object.keys(others)
+    if (first !== undefined) throw new UsageError(`sessions takes no configuration options such as --${first}`)
+    return { config: argv.config, upstream: [], flags }
   }
 
   return yargs()
@@ -102,6 +119,29 @@ function commandLine({ flags, rest }: TakenFlags, done: (exitCode: number) => vo
         done(await (await import('./commands/assertion-verify.ts')).runAssertionVerify(configOf(argv), argv))
       })
       .demandCommand(1, 'assertion needs: verify'))
+    .command('sessions <command>', 'Look at the sessions of a running gateway, and end them', (args) => args
+      .command('list', 'Who is logged in, since when and until when', (more) => withAdmin(more)
+        .option('subject', { type: 'string', requiresArg: true, describe: 'Of this user alone' })
+        .option('limit', { type: 'number', default: 100, describe: 'At most so many' })
+        .option('json', { type: 'boolean', describe: 'One JSON object a line' }),
+      async (argv) => {
+        done(await (await import('./commands/sessions.ts')).runSessionsList(adminOf(argv), { ...argv, json: argv.json ?? false }))
+      })
+      .command('show <handle>', 'One session as JSON, its values redacted', (more) => withAdmin(more)
+        .positional('handle', { type: 'string', demandOption: true, describe: 'As list and the log show it' })
+        .option('values', { type: 'boolean', describe: 'With its values; the gateway logs that you looked' }),
+      async (argv) => {
+        done(await (await import('./commands/sessions.ts')).runSessionsShow(adminOf(argv), { handle: unescapeHandle(argv.handle), values: argv.values ?? false }))
+      })
+      .command('revoke [handle]', 'End one session, or those of a user, or all', (more) => withAdmin(more)
+        .positional('handle', { type: 'string', describe: 'The session to end' })
+        .option('subject', { type: 'string', requiresArg: true, describe: 'Log this user out everywhere' })
+        .option('all', { type: 'boolean', describe: 'Log everybody out' })
+        .example('$0 sessions revoke --subject ann', ''),
+      async (argv) => {
+        done(await (await import('./commands/sessions.ts')).runSessionsRevoke(adminOf(argv), { subject: argv.subject, handle: argv.handle === undefined ? undefined : unescapeHandle(argv.handle), all: argv.all ?? false }))
+      })
+      .demandCommand(1, 'sessions needs one of: list, show, revoke'))
     .command('bench', 'Measure what the gateway costs in front of your own app', (args) => args
       .option('upstream', { type: 'string', demandOption: true, requiresArg: true, describe: 'The running app' })
       .option('path', { type: 'string', default: '/', describe: 'What is asked for' })
@@ -130,6 +170,13 @@ function commandLine({ flags, rest }: TakenFlags, done: (exitCode: number) => vo
       if (error !== undefined && error.name !== 'YError') throw error
       throw new UsageError(explainMistake(message ?? error?.message ?? '', rest))
     })
+}
+
+/** The options of what asks a running gateway. `--admin` is listed for --help alone: as a key of the configuration it is taken off before. */
+function withAdmin<T>(args: Argv<T>) {
+  return args
+    .option('config', { alias: 'c', type: 'string', requiresArg: true, describe: 'Where the admin address is read when --admin is not given' })
+    .option('admin', { type: 'string', describe: 'The admin listener, for example http://127.0.0.1:9090' })
 }
 
 /** The options of every command that reads the configuration. The keys are listed for --help alone: they are taken off before. */

@@ -1,11 +1,11 @@
 import { nearestFlag } from '../src/config/flags.ts'
 import { nearestName } from '../src/config/nearest-name.ts'
 
-const COMMANDS: readonly string[] = ['serve', 'check', 'init', 'keys', 'assertion', 'bench', 'schema']
+const COMMANDS: readonly string[] = ['serve', 'check', 'init', 'keys', 'assertion', 'sessions', 'bench', 'schema']
 const OPTIONS: readonly string[] = [
-  'config', 'upstream', 'print', 'alg', 'ring', 'id', 'out', 'step', 'audience', 'path', 'rounds', 'duration', 'concurrency', 'help', 'version',
+  'config', 'upstream', 'print', 'alg', 'ring', 'id', 'out', 'step', 'audience', 'path', 'rounds', 'duration', 'concurrency', 'subject', 'limit', 'json', 'values', 'all', 'admin', 'help', 'version',
 ]
-const NEEDS: Readonly<Record<string, string>> = { keys: 'keys needs one of: generate, rotate', assertion: 'assertion needs: verify' }
+const NEEDS: Readonly<Record<string, string>> = { keys: 'keys needs one of: generate, rotate', assertion: 'assertion needs: verify', sessions: 'sessions needs one of: list, show, revoke' }
 
 /** yargs's sentence about a command line, in plainer words and with the option or command that was probably meant. */
 export function explainMistake(message: string, argv: readonly string[]): string {
