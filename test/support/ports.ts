@@ -11,8 +11,9 @@ let next = FIRST + Math.floor(Math.random() * (LAST - FIRST))
  */
 export async function freePort(host = '127.0.0.1'): Promise<number> {
   for (;;) {
-    next = next === LAST ? FIRST : next + 1
-    if (await isFree(next, host)) return next
+    const port = next
+    next = port === LAST ? FIRST : port + 1
+    if (await isFree(port, host)) return port
   }
 }
 
