@@ -11,6 +11,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { createDeadlines } from '../proxy/deadlines.ts'
 import { createUpstream, type Upstream } from '../proxy/upstream-pool.ts'
+import { dataTextOf } from '../session/data-text.ts'
 import { isWithinLimits } from '../session/json.ts'
 import { parsePath } from '../session/paths.ts'
 import { createSessions } from '../session/sessions.ts'
@@ -185,7 +186,7 @@ function storableCheckOf({ maxBytes, maxDepth, maxMembers }: Config['session'], 
   const tightest = Math.min(...using.map(({ maxAssertionBytes }) => maxAssertionBytes))
   const growth = using.some(({ adapter }) => adapter) ? 4 : 2.8
   return (next) => {
-    const bytes = Buffer.byteLength(JSON.stringify(next.data))
+    const bytes = Buffer.byteLength(dataTextOf(next.data))
     if (bytes > maxBytes) throw new SessionTooLargeError(bytes, maxBytes, 'the session data')
     // Many patches, each within the limits, can add up.
     if (bytes > maxMembers && !isWithinLimits(next.data, { maxDepth, maxMembers })) throw new MutationRefusedError('members', `the session would hold more than ${maxMembers} members`)

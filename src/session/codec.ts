@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { SessionCorruptError } from '../errors.ts'
+import { dataTextOf } from './data-text.ts'
 import { isJsonObject, type EpochMs, type Session } from './session.ts'
 import type { SubjectEntry, SubjectRecord } from './subjects.ts'
 
@@ -100,7 +101,7 @@ function textOf(envelope: Envelope): string {
       const { handle, createdAt, idleMs, absoluteMs, permanent, data, jar, epoch } = envelope.session
       const beside = jar === undefined ? '' : `,"j":${JSON.stringify(jar)}`
       const since = epoch === undefined ? '' : `,"e":${epoch}`
-      return `{"h":"${handle}","c":${createdAt},"i":${idleMs},"a":${absoluteMs},"p":${permanent}${since},"d":${JSON.stringify(data)}${beside}}`
+      return `{"h":"${handle}","c":${createdAt},"i":${idleMs},"a":${absoluteMs},"p":${permanent}${since},"d":${dataTextOf(data)}${beside}}`
     }
     case 'moved': return `{"m":"${envelope.sealedSuccessor}"}`
     case 'gone': return '{"g":true}'

@@ -8,10 +8,16 @@ export function mergePatch(target: Json | undefined, patch: Json): Json {
 
 /** mergePatch for two objects; the result is always an object. */
 export function mergeObject(target: JsonObject, patch: JsonObject): JsonObject {
-  const merged = new Map(Object.entries(target))
+  const merged: Record<string, Json> = { ...target }
   for (const [name, value] of Object.entries(patch)) {
-    if (value === null) merged.delete(name)
-    else merged.set(name, mergePatch(merged.get(name), value))
+    if (value === null) delete merged[name]
+    else define(merged, name, mergePatch(Object.hasOwn(target, name) ? target[name] : undefined, value))
   }
-  return Object.fromEntries(merged)
+  return merged
+}
+
+/** Makes `__proto__` a member like any other, as assigning would not. */
+function define(object: Record<string, Json>, name: string, value: Json): void {
+  if (name === '__proto__') Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true })
+  else object[name] = value
 }

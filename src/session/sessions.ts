@@ -239,8 +239,10 @@ export function createSessions(options: SessionsOptions): Sessions {
     if (!base.isSuccessor && (isLogin || isRotationAsked)) return rotate(base, next)
     const admitted = subjects ? await subjects.admit(base, next, base.key) : next
     if (!admitted) return undefined
-    const version = await replace(base, encode(base.key, admitted), storeExpiryOf(admitted))
+    const bytes = encode(base.key, admitted)
+    const version = await replace(base, bytes, storeExpiryOf(admitted))
     if (!version) return undefined
+    loader.remember(base.key, bytes, { kind: 'live', session: admitted })
     const isSetDue = !base.isSuccessor && (next.permanent || base.session.permanent || isCookieDue)
     return { committed: { cookie: isSetDue ? setCookie(next) : KEEP, outcome: 'stored' }, standing: { ...base, session: admitted, version } }
   }

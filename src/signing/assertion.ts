@@ -1,6 +1,7 @@
 import { createHmac, createPrivateKey, createPublicKey, createSecretKey, sign, type KeyObject } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { createRecent } from '../recent.ts'
+import { dataTextOf } from '../session/data-text.ts'
 import { project, valueAt, type DataPath } from '../session/paths.ts'
 import type { JsonObject, Session, Version } from '../session/session.ts'
 import type { KeyRing } from './keyring.ts'
@@ -55,24 +56,24 @@ interface Signed {
 export function createAssertionSigner(audience: string, expose: readonly DataPath[], options: AssertionOptions): AssertionSigner {
   const { keys, clock } = options
   const key = keys.current
-  const header = base64urlJson({ typ: 'session+jwt', alg: key.alg, kid: key.id })
+  const header = base64url(JSON.stringify({ typ: 'session+jwt', alg: key.alg, kid: key.id }))
+  const issuerAndAudience = JSON.stringify({ iss: options.issuer, aud: audience }).slice(0, -1)
   const subjectOf = createSubjectReader(options.subject)
   const reusable = createRecent<Signed>(MAX_REUSED_CHARS)
 
   function signNow(asserted: AssertedSession | undefined, issuedAt: number): string {
-    const input = `${header}.${base64urlJson(claimsOf(asserted, issuedAt))}`
+    const input = `${header}.${base64url(claimsTextOf(asserted, issuedAt))}`
     return `${input}.${signatureOf(input, key)}`
   }
 
-  function claimsOf(asserted: AssertedSession | undefined, iat: number): JsonObject {
-    const common = { iss: options.issuer, aud: audience, iat, exp: iat + options.lifetimeSeconds }
-    if (!asserted) return { ...common, new: true, permanent: false, data: {} }
-    const { session, version } = asserted
-    const sub = subjectOf(session.data)
-    return {
-      ...common, sid: session.handle, ...(sub === undefined ? {} : { sub }), ver: version, new: false,
-      permanent: session.permanent, data: project(session.data, expose),
-    }
+  function claimsTextOf(asserted: AssertedSession | undefined, iat: number): string {
+    const common = `${issuerAndAudience},"iat":${iat},"exp":${iat + options.lifetimeSeconds}`
+    if (!asserted) return `${common},"new":true,"permanent":false,"data":{}}`
+    const { session: { handle, data, permanent }, version } = asserted
+    const sub = subjectOf(data)
+    const subject = sub === undefined ? '' : `,"sub":${JSON.stringify(sub)}`
+    return `${common},"sid":${JSON.stringify(handle)}${subject},"ver":${JSON.stringify(version)},"new":false,"permanent":${permanent}`
+      + `,"data":${dataTextOf(project(data, expose))}}`
   }
 
   return {
@@ -88,8 +89,8 @@ export function createAssertionSigner(audience: string, expose: readonly DataPat
       return token
     },
     sizeOf(session) {
-      const claims = claimsOf({ session, version: 'v'.repeat(24) as Version }, 1_000_000_000)
-      return header.length + 2 + Math.ceil((Buffer.byteLength(JSON.stringify(claims)) * 4) / 3) + SIGNATURE_CHARS[key.alg]
+      const claims = claimsTextOf({ session, version: 'v'.repeat(24) as Version }, 1_000_000_000)
+      return header.length + 2 + Math.ceil((Buffer.byteLength(claims) * 4) / 3) + SIGNATURE_CHARS[key.alg]
     },
   }
 }
@@ -117,6 +118,6 @@ export function jwksOf(keys: KeyRing<AssertionKey>): { readonly keys: readonly o
   return { keys: published.map(({ id, alg, key }) => ({ ...createPublicKey(key).export({ format: 'jwk' }), kid: id, alg, use: 'sig' })) }
 }
 
-function base64urlJson(value: object): string {
-  return Buffer.from(JSON.stringify(value)).toString('base64url')
+function base64url(text: string): string {
+  return Buffer.from(text).toString('base64url')
 }
