@@ -1,7 +1,11 @@
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { WebSocket, WebSocketServer } from 'ws'
 import { systemClock } from '../../src/clock.ts'
 import type { Inventory } from '../../src/session/inventory.ts'
 import { createFileStore } from '../../src/stores/file.ts'
@@ -13,6 +17,7 @@ import { GatedStore } from '../support/gated-store.ts'
 import type { HttpClient } from '../support/http-client.ts'
 import { rawResponse } from '../support/raw-upstream.ts'
 import { startRedis } from '../support/servers.ts'
+import { within } from '../support/wait-for.ts'
 import { startWorld, type World, type WorldOptions } from '../support/world.ts'
 
 const USER = { subject: 'user.id', rotateOn: ['user.id'] }
@@ -247,6 +252,41 @@ test('what it costs: no store call more without a subject; one read more with on
   gate.open()
   second.open()
   expect((await reply).status).toBe(200)
+})
+
+test('log out everywhere closes the WebSockets of the user on every node, and nobody else\'s', async () => {
+  const app = createServer((request, response) => {
+    const name = request.url?.split('?')[1]
+    if (name) response.setHeader('X-Session-Patch', JSON.stringify({ user: { id: name } }))
+    response.end('app')
+  }).listen(0, '127.0.0.1')
+  await once(app, 'listening')
+  const wss = new WebSocketServer({ server: app })
+  const store = unclosable(createMemoryStore())
+  const options: WorldOptions = {
+    store, session: { ...USER, revocation: true }, upstream: { targets: [`http://127.0.0.1:${(app.address() as AddressInfo).port}`] },
+    routes: [{ websocket: { recheck: '100ms' } }],
+  }
+  try {
+    await using here = await startWorld(options)
+    await using there = await startWorld(options)
+    const open = async (world: World, name: string): Promise<WebSocket> => {
+      const client = world.newClient()
+      await client.get(`/login?${name}`)
+      const socket = new WebSocket(world.url.replace('http', 'ws'), { origin: world.url, headers: { cookie: client.jar.headerFor('/') } })
+      await within(once(socket, 'open'), 5_000, 'open WebSocket')
+      return socket
+    }
+    const [phone, laptop, bobs] = [await open(here, 'ann'), await open(there, 'ann'), await open(here, 'bob')]
+    const closes = [phone, laptop].map((socket) => within(once(socket, 'close') as Promise<[number]>, 5_000, 'the close'))
+    await there.gateway.inventory.revokeOf('ann')
+    expect((await Promise.all(closes)).map(([code]) => code)).toEqual([1008, 1008])
+    expect(bobs.readyState).toBe(WebSocket.OPEN)
+    bobs.terminate()
+  } finally {
+    wss.close()
+    app.close()
+  }
 })
 
 test.each([
