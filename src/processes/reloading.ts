@@ -27,7 +27,7 @@ export function startReloading(files: readonly string[], { load, apply, onOutcom
       await apply(next)
       if (isStopped) return
       stopWatching()
-      stopWatching = watchConfig(next.files, reload)
+      await new Promise<void>((onReady) => { stopWatching = watchConfig(next.files, reload, { onReady }) })
       onOutcome?.('ok')
       log.info('configuration reloaded')
     } catch (error) {
