@@ -104,7 +104,7 @@ test('a secret file named only since the last reload is watched too', async () =
   const reloads = (): number => gateway.child.stdoutLines.filter((line) => line.includes('"msg":"configuration reloaded"')).length
   writeFileSync(secretFile, randomBytes(32).toString('base64url'), { mode: 0o600 })
   gateway.write({ keys: { cookie: [{ id: 'c2', secretFile }], assertion: [{ id: 'a1', alg: 'HS256', secret: ASSERTION_SECRET }] } })
-  await waitFor(() => reloads() === 1, 'the reload by the configuration file')
+  await waitFor(() => reloads() === 1, 'the reload by the configuration file', 15_000)
   writeFileSync(secretFile, randomBytes(32).toString('base64url'), { mode: 0o600 })
-  await waitFor(() => reloads() === 2, 'the reload by the secret file')
+  await waitFor(() => reloads() === 2, 'the reload by the secret file', 15_000)
 })
