@@ -9,6 +9,7 @@ export interface Metrics {
   request(route: string, status: number, seconds: number): void
   phase(name: 'open' | 'upstream' | 'commit', seconds: number): void
   storeCall(operation: string, outcome: string, seconds: number): void
+  storeEvicted(count: number): void
   conflict(): void
   ambiguousCookies(): void
   touchFailed(): void
@@ -37,6 +38,7 @@ export function createMetrics(activeConnections: () => number): Metrics {
   const phases = distribution('phase_seconds', 'Latency by phase', 'phase', SECONDS)
   const storeCalls = tally('store_calls_total', 'Store calls by operation and result', 'operation', 'outcome')
   const storeSeconds = distribution('store_call_seconds', 'Store call latency', 'operation', SECONDS)
+  const evictions = counter('store_evictions_total', 'Records a full backend dropped before their time, whosever they were; each worker counts them all')
   const conflicts = counter('commit_conflicts_total', 'Compare-and-set attempts that another writer won')
   const ambiguous = counter('ambiguous_cookies_total', 'Requests that carried two different valid session cookies')
   const touches = counter('touch_failures_total', 'Expiries that could not be moved')
@@ -63,6 +65,7 @@ export function createMetrics(activeConnections: () => number): Metrics {
       storeCalls.add(operation, outcome)
       storeSeconds.observe(operation, taken)
     },
+    storeEvicted: (count) => evictions.inc(count),
     conflict: () => conflicts.inc(),
     ambiguousCookies: () => ambiguous.inc(),
     touchFailed: () => touches.inc(),

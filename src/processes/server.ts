@@ -116,6 +116,7 @@ async function openSessionStore(config: Config, metrics: Metrics): Promise<OpenS
   const store = await openStore(config.store, {
     clock: systemClock,
     onCall: ({ operation, outcome, durationMs }) => metrics.storeCall(operation, outcome, durationMs / 1_000),
+    onEvicted: metrics.storeEvicted,
   })
   return { store, identity: identityOf(config) }
 }

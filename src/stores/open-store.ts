@@ -10,6 +10,8 @@ export interface StoreContext {
   readonly clock: Clock
   /** Told of every call when it settles. */
   readonly onCall?: (call: StoreCall) => void
+  /** Told of records that a backend with a bounded memory dropped to make room, since it was told last. */
+  readonly onEvicted?: (count: number) => void
 }
 
 /**
@@ -17,12 +19,12 @@ export interface StoreContext {
  * `ping` tells. Rejects with ConfigInvalidError when the configuration cannot work, a missing driver or module included, and
  * with StoreUnavailableError when a local backend cannot be opened.
  */
-export async function openStore(config: StoreConfig, { clock, onCall }: StoreContext): Promise<SessionStore> {
+export async function openStore(config: StoreConfig, context: StoreContext): Promise<SessionStore> {
   const timeoutMs = config.kind === 'memory' ? undefined : config.timeout
-  return guardStore(await openBackend(config, clock), { timeoutMs, onCall })
+  return guardStore(await openBackend(config, context), { timeoutMs, onCall: context.onCall })
 }
 
-async function openBackend(config: StoreConfig, clock: Clock): Promise<SessionStore> {
+async function openBackend(config: StoreConfig, { clock, onEvicted }: StoreContext): Promise<SessionStore> {
   switch (config.kind) {
     case 'memory': {
       const { createMemoryStore } = await import('./memory.ts')
@@ -73,7 +75,11 @@ async function openBackend(config: StoreConfig, clock: Clock): Promise<SessionSt
       const { createSqliteStore } = await withDriver('@photostructure/sqlite', () => import('./sqlite.ts'))
       return createSqliteStore({ path: config.path, ...sqlOptions(config, clock) })
     }
-    case 'memcached':
+    case 'memcached': {
+      const { createMemcachedStore } = await import('./memcached.ts')
+      const { servers, keyPrefix, timeout } = config
+      return createMemcachedStore({ servers, keyPrefix, timeoutMs: timeout, clock, ...(onEvicted && { onEvicted }) })
+    }
     case 'mongodb':
       throw invalid('store.kind', `the ${config.kind} store is not part of this version`)
   }

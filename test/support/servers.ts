@@ -2,6 +2,7 @@
 export { startMariadb } from './servers/mariadb.ts'
 export type { MariadbServer } from './servers/mariadb.ts'
 export { startMemcached } from './servers/memcached.ts'
+export type { MemcachedServer } from './servers/memcached.ts'
 export { startPostgres } from './servers/postgres.ts'
 export type { PostgresServer } from './servers/postgres.ts'
 export type { Server, ServerProcess } from './servers/process.ts'

@@ -87,6 +87,7 @@ export function testNetworkFaults<Server extends ServerProcess & { readonly port
     const version = versionOf(await store.create(key, bytes, inAnHour()))
     server.pause()
     try {
+      await waitFor(() => store.ping().then(() => false, () => true), 'server that stands still')
       for (let round = 0; round < 3; round++) await expectAllRefused(store, randomUUID(), version)
     } finally {
       server.resume()
