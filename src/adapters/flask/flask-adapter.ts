@@ -122,7 +122,7 @@ export function createFlaskAdapter(options: FlaskAdapterOptions): Adapter {
       const now = clock()
       for (const value of old.presented(request)) {
         const session = readOldCookie(value, now, { signer, texts, foreignTags, lifetimeSeconds: options.lifetimeSeconds })
-        if (session && isWithinLimits(session.data, rules.limits)) return session
+        if (session && isWithinLimits(session.data ?? {}, rules.limits)) return session
       }
       return undefined
     },
