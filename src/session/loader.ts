@@ -36,8 +36,11 @@ export interface Loader {
 
 /** Rotations one request can be overtaken by. */
 const MAX_HOPS = 100
-/** A load joins a read at most this old, so what it finds is never staler than that, also when another node has written. */
-const MAX_JOIN_MS = 20
+/**
+ * A load joins a read at most this old, so it never misses what another node had stored this long before. A page's requests come
+ * closer together than that, and a store that takes longer is not waited for twice.
+ */
+const MAX_JOIN_MS = 5
 
 /** Store keys remembered, and bytes of records, in each of two generations. */
 const MAX_KEYS = 10_000

@@ -23,6 +23,9 @@ export interface Violation {
   readonly detail: string
 }
 
+/** The gateway lets a load join one that began so much earlier (src/session/loader.ts): it may miss what was stored since. */
+const FRESHNESS_MS = 5
+
 interface Step { readonly from: string; readonly to: string; readonly outcome: Observation['outcome'] }
 
 /**
@@ -34,7 +37,7 @@ export class SessionHistory {
   /** Two acknowledged writes over one value: a violation, unless the session was just then ended, which drops late writes. */
   readonly forks: Violation[] = []
   acknowledged = 0
-  #counted = 0
+  readonly #countedAt: number[] = []
   #perhapsCounted = 0
   readonly #steps: Step[] = []
   readonly #successors = new Map<string, string>()
@@ -44,11 +47,8 @@ export class SessionHistory {
   #newest = { version: '', at: 0 }
   readonly #retired = new Map<string, number>()
 
-  /** The least the counter may show to who asks now. */
-  get counted(): number { return this.#counted }
-
-  counter({ outcome }: Observation): void {
-    if (outcome === 'acknowledged') this.#counted++
+  counter({ outcome, endedAt }: Observation): void {
+    if (outcome === 'acknowledged') this.#countedAt.push(endedAt)
     if (outcome === 'unknown') this.#perhapsCounted++
   }
 
@@ -74,25 +74,27 @@ export class SessionHistory {
   /** A logout was acknowledged: whoever asks from here on must find nothing. */
   destroyed({ endedAt }: Observation): void { this.#endedAt = Math.min(this.#endedAt, endedAt) }
 
-  /** Checks one answer against everything that was certain before it was asked for. `floor`: `counted` at its start. */
-  observe({ startedAt, endedAt, seen, outcome }: Observation, floor: number): void {
+  /** Checks one answer against everything that was certain before it was asked for. */
+  observe({ startedAt, endedAt, seen, outcome }: Observation): void {
     if (outcome === 'acknowledged') this.acknowledged++
     if (!seen) return
-    if (startedAt > this.#endedAt) {
+    const certainAt = startedAt - FRESHNESS_MS
+    if (certainAt > this.#endedAt) {
       if (!seen.isNew) this.#violate('came back', `seen at version ${seen.version} after its logout was acknowledged`)
       return
     }
     if (seen.isNew) return
+    const floor = this.#countedAt.findLastIndex((at) => at <= certainAt) + 1
     if (seen.count < floor) this.#violate('went backwards', `the counter showed ${seen.count} after ${floor} steps were acknowledged`)
-    if (startedAt > this.#floor.at && seen.count < this.#floor.count) this.#violate('went backwards', `the counter showed ${seen.count} after ${this.#floor.count}`)
+    if (certainAt > this.#floor.at && seen.count < this.#floor.count) this.#violate('went backwards', `the counter showed ${seen.count} after ${this.#floor.count}`)
     if (seen.count > this.#floor.count) this.#floor = { count: seen.count, at: endedAt }
-    this.#observeVersion(seen.version, startedAt, endedAt)
+    this.#observeVersion(seen.version, certainAt, endedAt)
   }
 
-  #observeVersion(version: string, startedAt: number, endedAt: number): void {
+  #observeVersion(version: string, certainAt: number, endedAt: number): void {
     const retiredAt = this.#retired.get(version)
-    if (retiredAt !== undefined && startedAt > retiredAt) this.#violate('went backwards', `version ${version} was seen again after a newer one`)
-    if (version === this.#newest.version || startedAt <= this.#newest.at) return
+    if (retiredAt !== undefined && certainAt > retiredAt) this.#violate('went backwards', `version ${version} was seen again after a newer one`)
+    if (version === this.#newest.version || certainAt <= this.#newest.at) return
     if (this.#newest.version !== '') this.#retired.set(this.#newest.version, endedAt)
     this.#newest = { version, at: endedAt }
   }
@@ -105,8 +107,9 @@ export class SessionHistory {
     }
     if (final.isNew) return this.#violate('vanished', `${this.acknowledged} acknowledged operations, and nothing is stored`)
     this.violations.push(...this.forks)
-    const most = this.#counted + this.#perhapsCounted
-    if (final.count < this.#counted) this.#violate('lost update', `the counter is ${final.count}, but ${this.#counted} steps were acknowledged`)
+    const least = this.#countedAt.length
+    const most = least + this.#perhapsCounted
+    if (final.count < least) this.#violate('lost update', `the counter is ${final.count}, but ${least} steps were acknowledged`)
     if (final.count > most) this.#violate('never written', `the counter is ${final.count}, but at most ${most} steps were made`)
     this.#concludeRegister(final.register)
     for (const [client, { acknowledged, perhaps }] of this.#own) {

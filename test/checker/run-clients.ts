@@ -56,11 +56,10 @@ export async function runClients(options: RunOptions): Promise<Summary> {
   async function send(shared: Shared | undefined, operation: Operation, gateway = gateways[turn++ % gateways.length] as HttpClient): Promise<{ observation: Observation; reply: HttpReply }> {
     const startedAt = performance.now()
     const headers = { [OPERATION]: JSON.stringify(operation), ...(shared ? { cookie: `sid=${shared.cookie}` } : {}) }
-    const floor = shared?.history.counted ?? 0
     const reply = await gateway.get('/', { anonymous: true, headers })
     const observation = { startedAt, endedAt: performance.now(), outcome: outcomeOf(reply), seen: reply.status === 200 ? reply.json<Seen>() : undefined }
     summary[observation.outcome]++
-    shared?.history.observe(observation, floor)
+    shared?.history.observe(observation)
     if (observation.outcome === 'unknown') await sleep(PAUSE_MS)
     return { observation, reply }
   }
@@ -89,16 +88,13 @@ export async function runClients(options: RunOptions): Promise<Summary> {
     } else if (observation.outcome === 'unknown') shared.isStray = true
   }
 
+  /** The others go on meanwhile, so that some of them come too late. */
   async function destroy(shared: Shared): Promise<void> {
-    shared.isEnding = true
     const { observation } = await send(shared, { kind: 'destroy' })
-    if (observation.outcome !== 'acknowledged') {
-      shared.isStray = true
-      return
-    }
+    if (observation.outcome !== 'acknowledged') shared.isStray = true
     // A logout by an id that had been rotated away meanwhile ended nothing; the next one will.
-    if (observation.seen?.isNew) shared.isEnding = false
-    else {
+    else if (!observation.seen?.isNew && !shared.isEnding) {
+      shared.isEnding = true
       shared.history.destroyed(observation)
       summary.logouts++
     }

@@ -420,7 +420,7 @@ describe('loads', () => {
     const early = world.open(world.cookie)
     await gate.reached
     await harness({ store: world.store.inner }).request(world.cookie, undefined, 'destroy')
-    await new Promise((resolve) => setTimeout(resolve, 25))
+    await new Promise((resolve) => setTimeout(resolve, 10))
     expect((await world.open(world.cookie)).loaded).toBeUndefined()
     gate.open()
     await early
