@@ -57,6 +57,15 @@ const withoutSession: Target = {
   },
 }
 
+/** No peer writes a line per request, so the others write none either: this row shows what ours costs. */
+const withLog: Target = {
+  id: 'gate-none-log', label: 'sessiongate, without session, request log', session: 'none', needsRedis: false, isProxy: true,
+  start: async (world) => {
+    const { config } = planGateway(world, 'gate-none-log', 'none', 'memory')
+    return { server: await world.startGateway('gate-none-log', { ...config, log: { level: 'info', format: 'json', requests: true } }), view: NO_SESSION }
+  },
+}
+
 function gateway(store: StoreKind, session: 'read' | 'write', alg: Algorithm = 'HS256'): Target {
   const id = ['gate', store, session, ...(alg === 'HS256' ? [] : [alg.toLowerCase()])].join('-')
   return {
@@ -70,7 +79,7 @@ function gateway(store: StoreKind, session: 'read' | 'write', alg: Algorithm = '
 
 /** The rows of `npm run bench`. */
 export const TARGETS: readonly Target[] = [
-  direct, httpProxy, express('read'), express('write'), withoutSession,
+  direct, httpProxy, express('read'), express('write'), withoutSession, withLog,
   ...(['memory', 'file', 'redis'] as const).flatMap((store) => [gateway(store, 'read'), gateway(store, 'write')]),
 ]
 
