@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import type { Adapter, AppRequest } from '../adapters/adapter.ts'
+import type { AppRequest } from '../adapters/adapter.ts'
 import { SessionTooLargeError } from '../errors.ts'
 import { appendForwarded } from '../proxy/forwarded.ts'
 import type { Opened } from '../session/sessions.ts'
@@ -14,8 +14,9 @@ export function upstreamHeadersOf(gateway: Gateway, admitted: Admitted, opened: 
   const host = route.upstreamHost ?? headers.host
   if (host !== '') fields.push('Host', host)
   if (headers.contentLength !== undefined && headers.contentLength > 0) fields.push('Content-Length', String(headers.contentLength))
-  if (route.adapter) pushAppCookies(fields, route.adapter, admitted, opened)
-  else for (const line of cookies.rest) fields.push('Cookie', line)
+  const cookieLines = route.adapter ? route.adapter.cookieLinesFor(appRequestOf(admitted), opened.loaded) : cookies.rest
+  // In one line: servers join several with a comma, and a comma ends no cookie (RFC 6265 section 5.4 sends one line).
+  if (cookieLines.length > 0) fields.push('Cookie', cookieLines.join('; '))
   if (headers.maxForwards !== undefined) fields.push('Max-Forwards', method === 'OPTIONS' ? String(Number(headers.maxForwards) - 1) : headers.maxForwards)
   appendForwarded(fields, headers, peer, view, {
     via: `${admitted.version} ${gateway.via}`, strippedPrefix: route.stripPrefix ? route.path : undefined,
@@ -23,12 +24,6 @@ export function upstreamHeadersOf(gateway: Gateway, admitted: Admitted, opened: 
   fields.push('X-Request-Id', requestId)
   if (route.session !== 'none') pushAssertion(fields, gateway, admitted, opened)
   return fields
-}
-
-/** In one line, since servers join several with a comma, and a comma ends no cookie (RFC 6265 section 5.4 sends one). */
-function pushAppCookies(fields: string[], adapter: Adapter, admitted: Admitted, { loaded }: Opened): void {
-  const lines = adapter.cookieLinesFor(appRequestOf(admitted), loaded)
-  if (lines.length > 0) fields.push('Cookie', lines.join('; '))
 }
 
 /**
