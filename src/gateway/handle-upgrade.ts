@@ -71,6 +71,7 @@ async function serve(gateway: Gateway, handshake: Handshake, trace: Trace): Prom
   trace.committed(committed)
   const fields = clientHeadersOf(gateway, admitted, opened, head, committed)
   if (upgrade.kind === 'declined') return respond(response, route.upstream.name, upgrade, fields)
+  if (socket.destroyed) throw new ClientGoneError()
 
   giveBack()
   switchProtocols(response, fields)

@@ -307,6 +307,29 @@ describe('WS5, WS6: an upstream that declines', () => {
   })
 })
 
+test.each(['client', 'upstream'] as const)('WS7: the %s leaves during the commit of a 101: the other side is closed, nothing is kept', async (who) => {
+  await using world = await socketWorld()
+  const create = world.store.create.bind(world.store)
+  const begun: Array<() => void> = []
+  world.store.create = async (...parameters) => {
+    await new Promise<void>((resolve) => { begun.push(resolve) })
+    return await create(...parameters)
+  }
+  world.upstream.respond(acceptUpgrade([['X-Session-Patch', '{"a":1}']]))
+  await using client = await connectRaw(world.url)
+  await client.send(`${handshake()}early`)
+  await waitFor(() => begun.length === 1, 'the commit to begin')
+  const upstream = world.upstream.connections[0]
+  if (who === 'client') client.reset()
+  else upstream?.reset()
+  if (who === 'client') await waitFor(() => world.listener.connections() === 0, 'the client to be gone')
+  begun[0]?.()
+  await upstream?.closed
+  if (who === 'upstream') await client.waitForClose(1_500)
+  await waitFor(() => world.log.some(({ msg }) => msg === 'request'), 'the log line')
+  expect(world.gateway.tunnels.count()).toBe(0)
+})
+
 test('WS7: a client that resets at any point of the handshake leaves nothing behind', async () => {
   await using world = await socketWorld()
   world.upstream.respond((request) => request.target === '/slow' ? step.stall() : rawResponse({ body: 'ok' }))
