@@ -76,18 +76,17 @@ describe.each(Object.keys(deployments))('three gateways over %s', (kind) => {
     const { victim } = deployment
     const stores = victim.relays.map((relay) => deployment.open(relay))
     await Promise.all(stores.map((store) => waitFor(() => store.ping().then(() => true, () => false), kind, 15_000)))
-    const nemesis = startNemesis(victim, { seed: SEED, calmMs: OPERATIONS > 5_000 ? 1_500 : 300 })
+    const nemesis = startNemesis(victim, { seed: SEED, calmMs: OPERATIONS > 5_000 ? 1_500 : 200 })
     const settle = async (): Promise<void> => {
       await nemesis.stop()
       for (const store of stores) await waitFor(() => store.ping().then(() => true, () => false), `${kind} after the faults`, 15_000)
     }
-    const summary = await check(stores, { operations: OPERATIONS, settle })
+    const isEnough = ({ rotations, logouts }: Summary): boolean => rotations > 0 && logouts > 0 && Object.values(nemesis.injected).every((count) => count > 0)
+    const summary = await check(stores, { operations: OPERATIONS, settle, isEnough })
     report(kind, summary, nemesis.injected)
     for (const relay of victim.relays) await relay.close()
     expect(summary.violations).toEqual([])
     expect(summary.acknowledged).toBeGreaterThanOrEqual(OPERATIONS)
-    expect(summary.unknown).toBeGreaterThan(0)
-    expect(summary.rotations * summary.logouts).toBeGreaterThan(0)
   }, TIMEOUT_MS)
 })
 

@@ -13,6 +13,8 @@ export interface RunOptions {
   /** How often of a hundred operations a session is rotated, and ended. */
   readonly rotatePercent?: number
   readonly destroyPercent?: number
+  /** What must have happened as well before the run may end. */
+  readonly isEnough?: (summary: Summary) => boolean
   /** Called before the final reads: all faults must be over then. */
   readonly settle: () => Promise<void>
   /** Looks at each session as soon as it has ended, and stops at the first violation. For planted flaws, without faults. */
@@ -45,13 +47,13 @@ const GIVE_UP_MS = 30_000
 
 /** Clients doing read-modify-write on shared sessions through all gateways at once, each answer checked. */
 export async function runClients(options: RunOptions): Promise<Summary> {
-  const { gateways, operations, sessions = 6, clientsPerSession = 3, rotatePercent = 3, destroyPercent = 0.5 } = options
+  const { gateways, operations, sessions = 6, clientsPerSession = 3, rotatePercent = 3, destroyPercent = 0.5, isEnough = () => true } = options
   const summary: Summary = { acknowledged: 0, refused: 0, unknown: 0, sessions: 0, rotations: 0, logouts: 0, strayed: 0, violations: [] }
   const live = new Set<Shared>()
   const ended: Shared[] = []
   let turn = 0
   const isFound = (): boolean => summary.violations.length > 0 || [...live].some(({ history }) => history.violations.length + history.forks.length > 0)
-  const isOver = (): boolean => summary.acknowledged >= operations || (options.untilViolation === true && isFound())
+  const isOver = (): boolean => (summary.acknowledged >= operations && isEnough(summary)) || (options.untilViolation === true && isFound())
 
   async function send(shared: Shared | undefined, operation: Operation, gateway = gateways[turn++ % gateways.length] as HttpClient): Promise<{ observation: Observation; reply: HttpReply }> {
     const startedAt = performance.now()
