@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 /** Whether an address lies in one of the configured networks. */
@@ -14,7 +15,8 @@ export function createTrust(networks: readonly string[]): IsTrusted {
   if (ranges.length === 0) return (address) => address === '' && trustsUnix
   return (text) => {
     if (text === '') return trustsUnix
-    if (!ipaddr.isValid(text)) return false
+    // ipaddr.js alone also reads `10` and `012.1` as addresses.
+    if (isIP(text) === 0 || !ipaddr.isValid(text)) return false
     const address = ipaddr.process(text)
     return ranges.some(([range, bits]) => address.kind() === range.kind() && (address.match as (range: unknown, bits: number) => boolean)(range, bits))
   }
