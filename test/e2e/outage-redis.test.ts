@@ -105,10 +105,14 @@ describe.each(FAULTS)('redis $what', ({ begin, end }) => {
     expect(Math.max(fresh.ms, none.ms)).toBeLessThan(DEADLINE_MS)
   })
 
-  test('ST2 many at once are each answered within the deadline', async () => {
-    const all = await Promise.all(Array.from({ length: 100 }, () => timed(() => order(world.client, {}))))
+  test('ST2 many at once wait no longer than one does, beyond what so many take anyway', async () => {
+    const burst = (path: string) => Promise.all(Array.from({ length: 60 }, () => timed(() => order(world.client, {}, { path }))))
+    const slowest = (all: Awaited<ReturnType<typeof burst>>): number => Math.max(...all.map(({ ms }) => ms))
+    await burst('/none')                                        // connections are made
+    const anyway = slowest(await burst('/none'))
+    const all = await burst('/')
     expect(all.every(({ reply }) => reply.status === 503)).toBe(true)
-    expect(Math.max(...all.map(({ ms }) => ms))).toBeLessThan(DEADLINE_MS + 150)
+    expect(slowest(all)).toBeLessThan(2 * anyway + DEADLINE_MS + 100)
   })
 
   test('and when it is back the session is there within two seconds, without a restart', async () => {
