@@ -142,6 +142,15 @@ function commandLine({ flags, rest }: TakenFlags, done: (exitCode: number) => vo
         done(await (await import('./commands/sessions.ts')).runSessionsRevoke(adminOf(argv), { subject: argv.subject, handle: argv.handle === undefined ? undefined : unescapeHandle(argv.handle), all: argv.all ?? false }))
       })
       .demandCommand(1, 'sessions needs one of: list, show, revoke'))
+    .command('migrate', 'Copy the sessions of a Flask-Session app into the configured store', (args) => withConfig(args)
+      .option('from', { choices: ['flask-session'] as const, demandOption: true, describe: 'Whose sessions' })
+      .option('source', { type: 'string', demandOption: true, requiresArg: true, describe: 'Where they are: redis://, rediss://, unix://, or the directory of SESSION_TYPE filesystem' })
+      .option('key-prefix', { type: 'string', default: 'session:', requiresArg: true, describe: 'The app\'s SESSION_KEY_PREFIX' })
+      .option('dry-run', { type: 'boolean', describe: 'Read and count; write nothing' })
+      .example('$0 migrate -c sessiongate.yaml --from flask-session --source redis://127.0.0.1:6379/0 --dry-run', ''),
+    async (argv) => {
+      done(await (await import('./commands/migrate.ts')).runMigrate(configOf(argv), { source: argv.source, keyPrefix: argv['key-prefix'], dryRun: argv['dry-run'] ?? false }))
+    })
     .command('bench', 'Measure what the gateway costs in front of your own app', (args) => args
       .option('upstream', { type: 'string', demandOption: true, requiresArg: true, describe: 'The running app' })
       .option('path', { type: 'string', default: '/', describe: 'What is asked for' })

@@ -79,6 +79,16 @@ export const cookieRule = z
   .refine((rule) => !rule.adopt || rule.do === 'store', { path: ['adopt'], error: 'only has a meaning with do: store' })
 export type CookieRuleConfig = z.output<typeof cookieRule>
 
+export const migrated = z.strictObject({
+  from: z.literal('flask-session').describe('Whose cookie browsers still hold'),
+  ...ownCookie,
+  secretKey: secretKey.optional().describe('The app\'s SECRET_KEY, where it had SESSION_USE_SIGNER: only signed ids are honoured'),
+  secretKeyFile: file.optional().describe('File holding it, instead of `secretKey`'),
+  by: z.enum(['sid', 'md5', 'sha256']).prefault('sid').describe('What the migrated sessions are found by, as "sessiongate migrate" prints it: the id, or a file name made of it'),
+  keyPrefix: z.string().prefault('session:').describe('The app\'s SESSION_KEY_PREFIX, which file names are made with'),
+})
+export type MigratedConfig = z.output<typeof migrated>
+
 const scalar = z.union([z.string(), z.number(), z.boolean()])
 
 export const requireValue = z

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { adapter, cookieRule, requireValue } from './adapter-schema.ts'
+import { adapter, cookieRule, migrated, requireValue } from './adapter-schema.ts'
 import { dataPath } from './session-schema.ts'
 import { duration, positiveDuration, size } from './units.ts'
 
@@ -16,6 +16,7 @@ export const route = z
     loginUrl: z.string().regex(/^(\/(?!\/)|https?:\/\/)[\x21-\x7e]*$/, 'expected a path or an http(s) URL').optional().describe('With session: require, where a browser is sent to log in'),
     requireValue: requireValue.optional().describe('With session: require, the session must also hold this value'),
     adapter: adapter.optional().describe('For an app that keeps its own session and is not changed: its cookie becomes ours'),
+    migrated: migrated.optional().describe('Sessions brought by "sessiongate migrate": found, once, by the cookie their visitors still have'),
     cookies: z.array(cookieRule).prefault([]).describe('What becomes of the app\'s own cookies; the first rule that fits counts, and without one they pass'),
     expose: z.array(dataPath).min(1).prefault(['*']).describe('Paths of the data this upstream may see'),
     writable: z.array(dataPath).prefault(['*']).describe('Paths it may change'),
@@ -45,5 +46,6 @@ export const route = z
   .refine((value) => value.loginUrl === undefined || value.session === 'require', { path: ['loginUrl'], error: 'only has a meaning with session: require' })
   .refine((value) => value.requireValue === undefined || value.session === 'require', { path: ['requireValue'], error: 'only has a meaning with session: require' })
   .refine((value) => value.adapter === undefined || value.session !== 'none', { path: ['adapter'], error: 'needs a session: the app\'s is kept in it' })
+  .refine((value) => value.migrated === undefined || value.session !== 'none', { path: ['migrated'], error: 'needs a session: it becomes one' })
   .refine((value) => value.cookies.length === 0 || value.session !== 'none', { path: ['cookies'], error: 'needs a session; without one every cookie passes' })
 export type RouteConfig = z.output<typeof route>

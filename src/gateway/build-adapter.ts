@@ -2,7 +2,7 @@ import { chainAdapters, type Adapter } from '../adapters/adapter.ts'
 import type { CookieRule } from '../adapters/cookies/rules.ts'
 import type { OldCookies } from '../adapters/old-cookies.ts'
 import type { Clock } from '../clock.ts'
-import type { AdapterConfig, FlaskConfig, FlaskSessionConfig } from '../config/adapter-schema.ts'
+import type { AdapterConfig, FlaskConfig, FlaskSessionConfig, MigratedConfig } from '../config/adapter-schema.ts'
 import type { RouteConfig } from '../config/route-schema.ts'
 import type { SessionConfig } from '../config/session-schema.ts'
 import type { MutationRules } from '../session/mutation.ts'
@@ -20,13 +20,25 @@ export interface AdapterContext {
 /** How long a cookie of an unknown app is remembered as taken over. */
 const ADOPTED_MS = 31 * 86_400_000
 
+/** uuid4 or token_urlsafe. */
+const UNSIGNED_SID = /^[A-Za-z0-9_-]{22,128}$/
+
 /** The adapter a route asks for. What it needs is loaded only then, so that a gateway without one starts no later. */
 export async function buildAdapter(route: RouteConfig, context: AdapterContext): Promise<Adapter | undefined> {
   const adapters: Adapter[] = []
+  if (route.migrated) adapters.push(await migratedAdapter(route.migrated, context))
   if (route.adapter?.kind === 'flask') adapters.push(await flaskAdapter(route.adapter, route, context))
   if (route.adapter?.kind === 'flask-session') adapters.push(await cookieAdapter(route, context, route.adapter))
   else if (route.cookies.length > 0) adapters.push(await cookieAdapter(route, context))
   return chainAdapters(adapters)
+}
+
+async function migratedAdapter(config: MigratedConfig, context: AdapterContext): Promise<Adapter> {
+  const { createMigratedAdapter } = await import('../adapters/flask/migrated.ts')
+  const { createSignedIdCodec } = await import('../adapters/flask/signed-id.ts')
+  const { secretKey, by, keyPrefix } = config
+  const ids = secretKey === undefined ? undefined : createSignedIdCodec({ secrets: [Buffer.from(secretKey)] })
+  return createMigratedAdapter({ cookie: oldCookiesOf(config, context), sidOf: (value) => ids ? ids.unsign(value) : UNSIGNED_SID.test(value) ? value : undefined, by, keyPrefix })
 }
 
 async function flaskAdapter(config: FlaskConfig, route: RouteConfig, context: AdapterContext): Promise<Adapter> {
@@ -82,7 +94,7 @@ async function cookieAdapter(route: RouteConfig, context: AdapterContext, flaskS
 async function idTestOf(config: FlaskSessionConfig): Promise<CookieRule['adopts']> {
   const { adopt, secretKey } = config
   if (!adopt) return undefined
-  if (secretKey === undefined) return (value) => /^[A-Za-z0-9_-]{22,128}$/.test(value)
+  if (secretKey === undefined) return (value) => UNSIGNED_SID.test(value)
   const { createSignedIdCodec } = await import('../adapters/flask/signed-id.ts')
   const ids = createSignedIdCodec({ secrets: [secretBytesOf(secretKey, config)] })
   return (value) => ids.unsign(value) !== undefined
@@ -92,7 +104,7 @@ function secretBytesOf(secretKey: string, { secretKeyEncoding }: AdapterConfig):
   return Buffer.from(secretKey, secretKeyEncoding === 'text' ? 'utf8' : secretKeyEncoding)
 }
 
-function oldCookiesOf({ cookieName, cookiePath, cookieDomain }: AdapterConfig, { session, cookies }: AdapterContext): OldCookies {
+function oldCookiesOf({ cookieName, cookiePath, cookieDomain }: AdapterConfig | MigratedConfig, { session, cookies }: AdapterContext): OldCookies {
   const { name, path, domain } = session.cookie
   return {
     name: cookieName, path: cookiePath, domain: cookieDomain,

@@ -2,8 +2,8 @@ import { hash } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { SessionConflictError } from '../errors.ts'
 import { sealSuccessor, storeKeyOf } from '../signing/ids.ts'
-import type { SessionStore, StoredRecord } from '../stores/store.ts'
-import type { Codec } from './codec.ts'
+import type { SessionStore, StoredRecord, WriteOutcome } from '../stores/store.ts'
+import type { Codec, StoredSession } from './codec.ts'
 import { storeExpiryOf } from './lifetime.ts'
 import type { Loaded, Loader } from './loader.ts'
 import type { EpochMs, JsonObject, Session, SessionId } from './session.ts'
@@ -13,7 +13,8 @@ import type { Subjects } from './subjects.ts'
 export interface OldSession {
   /** Names what the browser holds (claimOf): the same for every request that brings it. */
   readonly claim: SessionId
-  readonly data: JsonObject
+  /** Undefined: only what `sessiongate migrate` has brought under this claim is taken over. */
+  readonly data: JsonObject | undefined
   readonly jar: JsonObject
   readonly permanent: boolean
   /** From when on the app itself would not accept it. So long it is remembered as taken over. */
@@ -50,22 +51,38 @@ export function createAdoption({ store, codec, loader, clock, blank, subjects }:
     return loaded && loaded.session.createdAt + GRACE_MS > clock() ? loaded : undefined
   }
 
-  return async function adopt(old: OldSession, check: (session: Session) => void): Promise<Loaded | undefined> {
-    const claimKey = storeKeyOf(old.claim)
-    const known = await store.load(claimKey)
-    if (known) return follow(old.claim, known)
-    const found: Session = { ...blank(), data: old.data, jar: old.jar, permanent: old.permanent }
-    check(found)
+  /** Stores the session, then lets `claimWith` put the pointer in its place; where another request was first, its session is the one. */
+  async function settle(claim: SessionId, found: Session, claimWith: (pointer: Uint8Array) => Promise<WriteOutcome>): Promise<Loaded | undefined> {
+    const claimKey = storeKeyOf(claim)
     const key = storeKeyOf(found.id)
     const session = subjects ? await subjects.admit(undefined, found, key) ?? found : found
     const written = await store.create(key, codec.encode(key, { kind: 'live', session }), storeExpiryOf(session))
     if (written.outcome !== 'stored') throw new SessionConflictError(1)
-    const pointer = codec.encode(claimKey, { kind: 'moved', sealedSuccessor: sealSuccessor(old.claim, session.id) })
-    const claimed = await store.create(claimKey, pointer, old.until)
+    const claimed = await claimWith(codec.encode(claimKey, { kind: 'moved', sealedSuccessor: sealSuccessor(claim, session.id) }))
     if (claimed.outcome === 'stored') return { key, session, version: written.version }
     await store.destroy(key, clock())
     await subjects?.withdraw(session, key)
     const winner = await store.load(claimKey)
-    return winner && follow(old.claim, winner)
+    return winner && follow(claim, winner)
+  }
+
+  return async function adopt(old: OldSession, check: (session: Session) => void): Promise<Loaded | undefined> {
+    const claimKey = storeKeyOf(old.claim)
+    const known = await store.load(claimKey)
+    const waiting = known && waitingIn(claimKey, known)
+    if (known && !waiting) return follow(old.claim, known)
+    if (waiting && subjects && !await subjects.isLive(claimKey, waiting)) return undefined
+    const { data, jar = {}, permanent } = waiting ?? old
+    if (data === undefined) return undefined
+    const found: Session = { ...blank(), data, jar, permanent }
+    check(found)
+    return settle(old.claim, found, (pointer) => known
+      ? store.replace(claimKey, known.version, pointer, known.expiresAt)
+      : store.create(claimKey, pointer, old.until))
+  }
+
+  function waitingIn(claimKey: string, record: StoredRecord): StoredSession | undefined {
+    const envelope = codec.decode(claimKey, record.bytes)
+    return envelope.kind === 'waiting' ? envelope.session : undefined
   }
 }

@@ -10,6 +10,8 @@ export type Envelope =
   /** `sealedSuccessor` opens only with the old id (signing/ids.ts). */
   | { readonly kind: 'moved'; readonly sealedSuccessor: string }
   | { readonly kind: 'gone' }
+  /** Brought from another store by `sessiongate migrate`, under the claim by which its visitor will come for it (adoption.ts). */
+  | { readonly kind: 'waiting'; readonly session: StoredSession }
   | { readonly kind: 'subject'; readonly subject: SubjectRecord }
 
 /** What is written of a session: not the id (it is the cookie's secret), not `touchedAt` (the store's expiry says it). */
@@ -97,11 +99,12 @@ function checkVersion(bytes: Uint8Array, expected: number): void {
 
 function textOf(envelope: Envelope): string {
   switch (envelope.kind) {
-    case 'live': {
+    case 'live':
+    case 'waiting': {
       const { handle, createdAt, idleMs, absoluteMs, permanent, data, jar, epoch } = envelope.session
       const beside = jar === undefined ? '' : `,"j":${JSON.stringify(jar)}`
       const since = epoch === undefined ? '' : `,"e":${epoch}`
-      return `{"h":"${handle}","c":${createdAt},"i":${idleMs},"a":${absoluteMs},"p":${permanent}${since},"d":${dataTextOf(data)}${beside}}`
+      return `{${envelope.kind === 'waiting' ? '"w":true,' : ''}"h":"${handle}","c":${createdAt},"i":${idleMs},"a":${absoluteMs},"p":${permanent}${since},"d":${dataTextOf(data)}${beside}}`
     }
     case 'moved': return `{"m":"${envelope.sealedSuccessor}"}`
     case 'gone': return '{"g":true}'
@@ -114,11 +117,11 @@ function textOf(envelope: Envelope): string {
 
 interface Members {
   readonly h?: unknown; readonly c?: unknown; readonly i?: unknown; readonly a?: unknown; readonly p?: unknown; readonly d?: unknown; readonly j?: unknown
-  readonly m?: unknown; readonly g?: unknown; readonly e?: unknown; readonly r?: unknown; readonly s?: unknown
+  readonly m?: unknown; readonly g?: unknown; readonly e?: unknown; readonly w?: unknown; readonly r?: unknown; readonly s?: unknown
 }
 
 function envelopeOf(text: string): Envelope {
-  const { h, c, i, a, p, d, j, m, g, e, r, s } = parse(text)
+  const { h, c, i, a, p, d, j, m, g, e, r, s, w } = parse(text)
   if (g === true) return { kind: 'gone' }
   if (typeof m === 'string') return { kind: 'moved', sealedSuccessor: m }
   if (Array.isArray(s) && isEpoch(e) && typeof r === 'boolean') return { kind: 'subject', subject: { epoch: e, isRevoked: r, sessions: s.map(entryOf) } }
@@ -126,8 +129,9 @@ function envelopeOf(text: string): Envelope {
     throw new SessionCorruptError('members are missing or of the wrong type')
   }
   const session = { handle: h, createdAt: c as EpochMs, idleMs: i, absoluteMs: a, permanent: p, data: d }
-  if (j === undefined && e === undefined) return { kind: 'live', session }
-  return { kind: 'live', session: { ...session, ...(j === undefined ? {} : { jar: j }), ...(e === undefined ? {} : { epoch: e }) } }
+  const kind = w === true ? 'waiting' : 'live'
+  if (j === undefined && e === undefined) return { kind, session }
+  return { kind, session: { ...session, ...(j === undefined ? {} : { jar: j }), ...(e === undefined ? {} : { epoch: e }) } }
 }
 
 function isEpoch(value: unknown): value is number {

@@ -12,9 +12,10 @@ export interface LiveRecord {
   readonly bytes: number
 }
 
-/** The live session in a record, or undefined: a pointer, a mark, a subject, or one that has expired. Throws SessionCorruptError. */
+/** The live session in a record, or one that waits for its visitor; or undefined: a pointer, a mark, a subject, or one that has expired. Throws SessionCorruptError. */
 export function storedLive(codec: Codec, policy: LifetimePolicy, now: EpochMs, key: string, record: StoredRecord): LiveRecord | undefined {
   const envelope = codec.decode(key, record.bytes)
+  if (envelope.kind === 'waiting') return { session: envelope.session, touchedAt: envelope.session.createdAt, expiresAt: record.expiresAt, bytes: record.bytes.length }
   if (envelope.kind !== 'live') return undefined
   const touchedAt = touchedAtOf(record.expiresAt, envelope.session.idleMs)
   const expiresAt = expiryOf({ ...envelope.session, touchedAt } as Session, policy)

@@ -1,5 +1,5 @@
 import { claimOf, type OldSession } from '../../session/adoption.ts'
-import type { EpochMs } from '../../session/session.ts'
+import type { EpochMs, JsonObject } from '../../session/session.ts'
 import type { ItsdangerousSigner } from './itsdangerous.ts'
 import type { KeptTexts } from './kept-texts.ts'
 import { typedOfMembers } from './members.ts'
@@ -21,7 +21,7 @@ const SKEW_SECONDS = 60
  * The session in a cookie the app itself has given a browser, or undefined: forged, too old, unreadable or empty. The claim is made
  * of what was signed, since one signature can be written in many ways.
  */
-export function readOldCookie(value: string, now: EpochMs, { signer, texts, foreignTags, lifetimeSeconds }: OldCookieOptions): OldSession | undefined {
+export function readOldCookie(value: string, now: EpochMs, { signer, texts, foreignTags, lifetimeSeconds }: OldCookieOptions): OldSession & { readonly data: JsonObject } | undefined {
   const decoded = decodeFlaskCookie(unquoted(value), { signer, foreignTags })
   if (!decoded.ok || decoded.members.size === 0) return undefined
   const { members, payloadText, issuedAtSeconds } = decoded

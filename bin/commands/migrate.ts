@@ -1,0 +1,76 @@
+import { systemClock } from '../../src/clock.ts'
+import { sessionPartsOf } from '../../src/gateway/session-parts.ts'
+import { migrateFlaskSessions, type MigrationSummary } from '../../src/migrate/migrate-flask-session.ts'
+import { SourceError, type MigrationSource } from '../../src/migrate/source.ts'
+import { openStore } from '../../src/stores/open-store.ts'
+import type { ConfigArguments } from '../arguments.ts'
+import { CommandError, UsageError } from '../errors.ts'
+import { openConfig } from '../open-config.ts'
+import { openProgress } from '../progress.ts'
+import { textTable } from '../text-table.ts'
+
+export interface MigrateOptions {
+  /** redis://, rediss://, unix://, or a directory. */
+  readonly source: string
+  readonly keyPrefix: string
+  readonly dryRun: boolean
+}
+
+/** Shown one by one at most. */
+const MAX_REASONS = 10
+
+/** Copies the sessions of a Flask-Session app into the configured store, and says which route configuration finds them. */
+export async function runMigrate(args: ConfigArguments, { source: from, keyPrefix, dryRun }: MigrateOptions): Promise<number> {
+  const { loaded: { config } } = await openConfig(args)
+  if (config.store.kind === 'memory') throw new CommandError('the configured store is memory: what is put there is gone when this command ends')
+  const source = await openSource(from, keyPrefix).catch((error: unknown) => {
+    throw error instanceof SourceError ? new CommandError(error.message) : error
+  })
+  const progress = openProgress(source.total)
+  const reasons: string[] = []
+  try {
+    const store = await openStore(config.store, { clock: systemClock })
+    try {
+      await store.ping()
+      const { codec, policy } = sessionPartsOf(config, store, systemClock)
+      const summary = await migrateFlaskSessions(source, {
+        store, codec, policy, handleSecret: config.keys.cookie[0]?.secret ?? '', limits: config.session, clock: systemClock, isDryRun: dryRun,
+        onRecord(_outcome, _name, reason) {
+          progress.step()
+          if (reason !== undefined && reasons.length < MAX_REASONS && !reasons.includes(reason)) reasons.push(reason)
+        },
+      })
+      progress.end()
+      process.stdout.write(summaryText(summary, reasons, dryRun, source, keyPrefix))
+    } finally {
+      await store.close()
+    }
+  } finally {
+    progress.end()
+    await source.close()
+  }
+  return 0
+}
+
+async function openSource(from: string, keyPrefix: string): Promise<MigrationSource> {
+  if (/^(rediss?|unix):\/\//.test(from)) return (await import('../../src/migrate/redis-source.ts')).openRedisSource(from, keyPrefix, systemClock)
+  if (/^[a-z+]+:\/\//.test(from)) throw new UsageError('--source must be redis://, rediss://, unix:// or a directory')
+  return (await import('../../src/migrate/file-source.ts')).openFileSource(from)
+}
+
+function summaryText(summary: MigrationSummary, reasons: readonly string[], dryRun: boolean, { by }: MigrationSource, keyPrefix: string): string {
+  const rows = [
+    [String(summary.migrated), dryRun ? 'would be migrated (dry run: nothing was written)' : 'migrated'],
+    [String(summary.there), 'there already'],
+    [String(summary.empty), 'empty'],
+    [String(summary.expired), 'expired'],
+    [String(summary.large), 'over session.maxBytes, maxDepth or maxMembers'],
+    [String(summary.unreadable), 'unreadable, left alone'],
+  ].filter(([count], at) => at === 0 || count !== '0')
+  return [
+    textTable(rows), ...reasons.map((reason) => `    ${reason}\n`),
+    '\nThe route finds them, by the cookie visitors still have, with:\n',
+    '  migrated: { ', ['from: flask-session', ...(by === 'sid' ? [] : [`by: ${by}`, `keyPrefix: ${JSON.stringify(keyPrefix)}`])].join(', '), ' }\n',
+    '(and cookieName, secretKeyFile, where the app has set SESSION_COOKIE_NAME, SESSION_USE_SIGNER)\n',
+  ].join('')
+}
