@@ -144,4 +144,25 @@ export const recordCases: CaseTable = [
   ['ping succeeds on a backend that serves', async ({ store }) => {
     assert.equal(await store.ping(), undefined)
   }],
+
+  ['a scan, where there is one, shows every live record and nothing that has ended, whatever the page', async ({ store, other, stored, inMinutes, key, advance, now }) => {
+    if (!store.scan) return
+    const live = await Promise.all(Array.from({ length: 9 }, (_, i) => stored(bytesOf(`live ${i}`))))
+    const ended = await stored(bytesOf('ended'))
+    await store.destroy(ended.key, inMinutes(60))
+    const shortLived = key()
+    versionOf(await store.create(shortLived, bytesOf('short'), inMinutes(1)))
+    advance(inMinutes(2) - now())
+    for (const limit of [1, 4, 1_000]) {
+      const shown = new Map<string, string>()
+      let cursor: string | undefined
+      do {
+        const page = await other.scan!(cursor, limit)
+        for (const [shownKey, { bytes }] of page.records) shown.set(shownKey, Buffer.from(bytes).toString())
+        cursor = page.next
+      } while (cursor !== undefined)
+      for (const [i, one] of live.entries()) assert.equal(shown.get(one.key), `live ${i}`)
+      assert.ok(!shown.has(ended.key) && !shown.has(shortLived))
+    }
+  }],
 ]
