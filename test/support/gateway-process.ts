@@ -51,11 +51,15 @@ export async function startGatewayProcess(options: GatewayProcessOptions): Promi
   const write = (changes: Tree): void => { writeText(stringify(tree(changes))) }
   write({})
   const child = startCli(['serve', '-c', configFile])
-  await waitFor(() => {
-    if (child.stdoutLines.some((line) => line.includes('"msg":"listening"'))) return true
-    if (child.exit) throw new Error(`the gateway ended:\n${[...child.stdoutLines, ...child.stderrLines].join('\n')}`)
-    return undefined
-  }, 'the gateway to listen', 15_000)
+  try {
+    await waitFor(() => {
+      if (child.exit) throw new Error(`the gateway ended:\n${[...child.stdoutLines, ...child.stderrLines].join('\n')}`)
+      return child.stdoutLines.some((line) => line.includes('"msg":"listening"'))
+    }, 'the gateway to listen', 15_000)
+  } catch (error) {
+    await child[Symbol.asyncDispose]()
+    throw error
+  }
 
   return {
     child, directory, configFile, port, url: `http://127.0.0.1:${port}`, adminUrl: `http://127.0.0.1:${adminPort}`, write, writeText,
