@@ -1,13 +1,12 @@
 import type { JsonObject } from './session.ts'
 
-let lastData: JsonObject | undefined
-let lastText = ''
+const texts = new WeakMap<JsonObject, string>()
 
-/** The JSON text of a session's data, which never changes. A state is measured and then stored: the last text is kept for that. */
+/** The JSON text of a session's data. A state is measured, stored and signed, but never changes: the text is made once. */
 export function dataTextOf(data: JsonObject): string {
-  if (data !== lastData) {
-    lastText = JSON.stringify(data)
-    lastData = data
-  }
-  return lastText
+  const known = texts.get(data)
+  if (known !== undefined) return known
+  const text = JSON.stringify(data)
+  texts.set(data, text)
+  return text
 }
