@@ -11,7 +11,7 @@ const needsSecretKey = { path: ['secretKey'], error: 'is missing: give `secretKe
 
 export const secretKeyEncoding = z.enum(['text', 'base64', 'hex']).prefault('text').describe('How the key, and each fallback, is written here: base64 or hex for a key of bytes, such as b"\\xec]/"')
 
-interface SecretKey {
+export interface SecretKey {
   readonly secretKey: string
   readonly secretKeyFile?: string | undefined
 }
