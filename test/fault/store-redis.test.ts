@@ -131,7 +131,7 @@ describe('an outage', () => {
     const cutter = (async () => {
       while (cutting) {
         await server.command('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
-        await new Promise((resolve) => setTimeout(resolve, 20))
+        await new Promise((resolve) => setTimeout(resolve, 100))
       }
     })()
     for (let count = 1; count <= 200; count++) {
