@@ -30,8 +30,8 @@ export interface Loader {
   successorOf(id: SessionId, record: StoredRecord): SessionId | undefined
   /** Later loads must not join a read that began before this write. */
   forget(key: string): void
-  /** These bytes were stored for this envelope: a load that finds them need not decode them. */
-  remember(key: string, bytes: Uint8Array, envelope: Envelope): void
+  /** These bytes were stored for this session: a load that finds them need not decode them. */
+  remember(key: string, bytes: Uint8Array, session: Session): void
 }
 
 /** Rotations one request can be overtaken by. */
@@ -80,17 +80,13 @@ export function createLoader(store: SessionStore, codec: Codec, policy: Lifetime
     const known = decoded.get(key)
     if (known && Buffer.compare(known.bytes, bytes) === 0) return known.envelope
     const envelope = codec.decode(key, bytes)
-    remember(key, bytes, envelope)
-    return envelope
-  }
-
-  function remember(key: string, bytes: Uint8Array, envelope: Envelope): void {
     decoded.set(key, { bytes, envelope }, bytes.length)
+    return envelope
   }
 
   function liveOf(id: SessionId, key: string, record: StoredRecord, envelope: Envelope): Loaded | undefined {
     if (envelope.kind !== 'live') return undefined
-    const session: Session = { ...envelope.session, id, touchedAt: touchedAtOf(record.expiresAt, envelope.session.idleMs) }
+    const session: Session = { id, touchedAt: touchedAtOf(record.expiresAt, envelope.session.idleMs), ...envelope.session }
     return expiryOf(session, policy) > clock() ? { key, session, version: record.version } : undefined
   }
 
@@ -132,7 +128,9 @@ export function createLoader(store: SessionStore, codec: Codec, policy: Lifetime
       return envelope.kind === 'moved' ? unseal(id, envelope.sealedSuccessor) : undefined
     },
     forget: (key) => inFlight.delete(key),
-    remember,
+    remember(key, bytes, { id: _id, touchedAt: _touchedAt, ...session }) {
+      decoded.set(key, { bytes, envelope: { kind: 'live', session } }, bytes.length)
+    },
   }
 }
 

@@ -242,7 +242,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     const bytes = encode(base.key, admitted)
     const version = await replace(base, bytes, storeExpiryOf(admitted))
     if (!version) return undefined
-    loader.remember(base.key, bytes, { kind: 'live', session: admitted })
+    loader.remember(base.key, bytes, admitted)
     const isSetDue = !base.isSuccessor && (next.permanent || base.session.permanent || isCookieDue)
     return { committed: { cookie: isSetDue ? setCookie(next) : KEEP, outcome: 'stored' }, standing: { ...base, session: admitted, version } }
   }
