@@ -47,6 +47,11 @@ if ! "$current/bin/python" -c 'import flask, flask_session, redis, msgspec' 2>/d
 fi
 export PYTHON_CURRENT="$PWD/$current/bin/python"
 
+# A server of MongoDB's protocol, from Maven Central, kept between runs.
+if [ ! -e .venv/mongodb/MongodbServer.class ]; then
+  bash test/support/servers/build-mongodb.sh .venv/mongodb || echo "the tests of the MongoDB store need packages from Maven Central that could not be had"
+fi
+
 npm run --silent build || exit 1
 mkdir -p coverage
 npx vitest run --reporter=default --reporter=json --outputFile.json=coverage/report.json "$@"

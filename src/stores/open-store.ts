@@ -80,8 +80,11 @@ async function openBackend(config: StoreConfig, { clock, onEvicted }: StoreConte
       const { servers, keyPrefix, timeout } = config
       return createMemcachedStore({ servers, keyPrefix, timeoutMs: timeout, clock, ...(onEvicted && { onEvicted }) })
     }
-    case 'mongodb':
-      throw invalid('store.kind', `the ${config.kind} store is not part of this version`)
+    case 'mongodb': {
+      const { createMongodbStore } = await withDriver('mongodb', () => import('./mongodb.ts'))
+      const { url, database, collection, timeout } = config
+      return createMongodbStore({ url, database, collection, timeoutMs: timeout, clock })
+    }
   }
 }
 

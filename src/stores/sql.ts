@@ -7,7 +7,7 @@ import { createEntryStore } from './entry-store.ts'
 import { StoreRefusal } from './refusal.ts'
 import type { SqlDatabase, SqlDialect, SqlNames, SqlResult, SqlValue } from './sql-dialect.ts'
 import { SqlRefusal, sqlStatementsOf } from './sql-dialect.ts'
-import { startSqlSweeper } from './sql-sweeper.ts'
+import { startBatchSweeper } from './batch-sweeper.ts'
 import type { SessionStore } from './store.ts'
 
 /** Options that all SQL stores share. */
@@ -98,7 +98,7 @@ export function createSqlStore({ kind, database, dialect }: SqlBackend, options:
     },
   }
 
-  const sweeper = startSqlSweeper({
+  const sweeper = startBatchSweeper({
     sweep: async () => (await run(statements.sweep, [clock() - SWEEP_GRACE_MS])).changes,
     limit: SWEEP_LIMIT,
     intervalMs: sweepIntervalMs,

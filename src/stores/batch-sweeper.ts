@@ -1,7 +1,7 @@
-export interface SqlSweeperOptions {
-  /** Deletes one batch; the number of rows that went. */
+export interface BatchSweeperOptions {
+  /** Deletes one batch; how many went. */
   readonly sweep: () => Promise<number>
-  /** Rows of a full batch. */
+  /** Of a full batch. */
   readonly limit: number
   readonly intervalMs: number
 }
@@ -9,10 +9,10 @@ export interface SqlSweeperOptions {
 const NEXT_BATCH_MS = 50
 
 /**
- * Deletes expired rows in bounded batches: one each interval, the next ones soon after while they come back full. Expiry is enforced by
+ * Deletes what has expired in bounded batches: one each interval, the next ones soon after while they come back full. Expiry is enforced by
  * reads, so there is no hurry, and a failure is tried again at the next interval: a sick database shows itself on the calls of users.
  */
-export function startSqlSweeper({ sweep, limit, intervalMs }: SqlSweeperOptions): { stop(): void } {
+export function startBatchSweeper({ sweep, limit, intervalMs }: BatchSweeperOptions): { stop(): void } {
   let isStopped = false
   let timer = schedule(intervalMs * (0.5 + Math.random()))
 
