@@ -1,5 +1,5 @@
-import { Counter, Gauge, Registry } from 'prom-client'
 import { createDistribution, createTally, type Distribution, type Tally } from './metric-series.ts'
+import { Counter, Gauge, Registry } from './prometheus.ts'
 
 export type StoreOperation = 'load' | 'create' | 'replace' | 'touch' | 'destroy' | 'ping'
 

@@ -1,7 +1,7 @@
 import process from 'node:process'
-import { AggregatorRegistry } from 'prom-client'
 import type { LoadedConfig } from '../config/load.ts'
 import type { Log } from '../log.ts'
+import { AggregatorRegistry } from '../prometheus.ts'
 import { type FromPrimary, type FromWorker, isFromPrimary } from './messages.ts'
 import { startServer, type Server } from './server.ts'
 import { exitAfter } from './signals.ts'

@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { errors } from 'undici'
 import { Socket } from 'node:net'
 import {
   BodyTooLargeError, UpstreamAbortedError, UpstreamConnectError, UpstreamProtocolError, UpstreamTimeoutError,
@@ -8,6 +7,7 @@ import type { RawHeaders } from '../http/field-names.ts'
 import { ConnectionLostError } from './connection.ts'
 import type { Deadlines, Watched } from './deadlines.ts'
 import { discardRest, Upload, type UploadWatcher } from './upload.ts'
+import { errors } from './undici.ts'
 import { ConnectFailedError, type Target, type Upstream } from './upstream-pool.ts'
 
 /** All in ms; 0 means no limit. */

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
-import { buildConnector, Pool, type Dispatcher } from 'undici'
+import type { buildConnector as Connectors, Dispatcher } from 'undici'
 import { correctConnection } from './connection.ts'
 import { createTargetHealth, type TargetHealth } from './target-health.ts'
+import { buildConnector, Pool } from './undici.ts'
 
 /** One server of an app. */
 export interface TargetOptions {
@@ -92,7 +93,7 @@ function openTarget(target: TargetOptions, options: UpstreamOptions): Target {
 }
 
 /** Opens connections in at most `connectMs`, and puts right what undici would read wrongly from them. */
-function connectorOf({ socketPath }: TargetOptions, { connectMs, tls }: UpstreamOptions): buildConnector.connector {
+function connectorOf({ socketPath }: TargetOptions, { connectMs, tls }: UpstreamOptions): Connectors.connector {
   // Its own timer may be a second late; and it returns the socket, though its type does not say so.
   const connect = buildConnector({
     timeout: 0,
@@ -101,7 +102,7 @@ function connectorOf({ socketPath }: TargetOptions, { connectMs, tls }: Upstream
     ...(socketPath === undefined ? {} : { socketPath }),
     ...(tls.ca === undefined ? {} : { ca: tls.ca }),
     ...(tls.servername === undefined ? {} : { servername: tls.servername }),
-  }) as (...parameters: Parameters<buildConnector.connector>) => Socket
+  }) as (...parameters: Parameters<Connectors.connector>) => Socket
 
   return (address, callback) => {
     let isTimeout = false
