@@ -6,7 +6,7 @@ const ROOT = resolve(import.meta.dirname, '../..')
 
 /** Low to high: a file imports from its own layer and from lower ones. */
 const LAYERS: readonly (readonly [layer: number, pattern: RegExp])[] = [
-  [0, /^src\/(errors|clock|log|metrics|metric-series|recent|transient-map)\.ts$/],
+  [0, /^src\/(errors|clock|log|metrics|metric-series|recent|transient-map|prometheus)\.ts$/],
   [0, /^src\/session\/session\.ts$/], // types alone: the clock names them
   [1, /^src\/(signing|http)\//],
   [1, /^src\/config\/[a-z-]*schema\.ts$|^src\/config\/(address|units|pem)\.ts$/],

@@ -1,4 +1,4 @@
-import { AggregatorRegistry, Registry } from 'prom-client'
+import { AggregatorRegistry, Registry } from '../../src/prometheus.ts'
 import { expect, test } from 'vitest'
 import { createDistribution, createTally } from '../../src/metric-series.ts'
 import { createMetrics } from '../../src/metrics.ts'
