@@ -1,4 +1,5 @@
 import type { Dispatcher } from 'undici'
+import { request } from './undici.ts'
 
 export interface HealthOptions {
   readonly failures: number
@@ -42,7 +43,7 @@ export function createTargetHealth(dispatcher: Dispatcher, options: HealthOption
 
   async function probe(path: string): Promise<void> {
     try {
-      const { statusCode, body } = await dispatcher.request({
+      const { statusCode, body } = await request.call(dispatcher, {
         method: 'GET', path, headersTimeout: options.timeoutMs, bodyTimeout: options.timeoutMs, signal: AbortSignal.timeout(options.timeoutMs),
       })
       await body.dump()
