@@ -14,6 +14,7 @@ export interface ConformanceBench {
   /** A second handle; the first one again when the store is not shared. */
   readonly other: SessionStore
   readonly maxValueBytes: number
+  readonly scans: boolean
   /** A key nobody has used. */
   readonly key: () => string
   readonly now: () => EpochMs
@@ -26,7 +27,7 @@ export interface ConformanceBench {
 }
 
 export async function createBench(options: ConformanceOptions): Promise<ConformanceBench> {
-  const { open, shared = true, maxValueBytes = 1_048_576 } = options
+  const { open, shared = true, maxValueBytes = 1_048_576, scans = false } = options
   let now = systemClock()
   const clock: Clock = () => now
   const store = await open(clock)
@@ -37,6 +38,7 @@ export async function createBench(options: ConformanceOptions): Promise<Conforma
     store,
     other,
     maxValueBytes,
+    scans,
     key: randomKey,
     now: clock,
     inMinutes,

@@ -18,6 +18,8 @@ export interface ConformanceOptions {
   readonly shared?: boolean
   /** The largest record the backend takes, bytes. Default 1 MiB. */
   readonly maxValueBytes?: number
+  /** Whether the store must have a `scan`. Default false: one that is there is tested, one that is not is no fault. */
+  readonly scans?: boolean
 }
 
 /** One promise of the SessionStore contract. `run` throws (an AssertionError where the promise is broken). */

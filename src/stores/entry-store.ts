@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { EpochMs, Version } from '../session/session.ts'
-import type { SessionStore, StoredRecord, WriteOutcome } from './store.ts'
+import type { ScanPage, SessionStore, StoredRecord, WriteOutcome } from './store.ts'
 import { mintVersion } from './version.ts'
 
 /** What a key holds, dead or alive: a record, or a tombstone (no bytes). */
@@ -25,12 +25,18 @@ export interface Entries {
   overwrite(key: string, expected: Version, entry: Entry, aliveAt: EpochMs): Promise<boolean>
   /** Moves the expiry of a record that is alive at `now`; nothing else of it. */
   touch(key: string, expiresAt: EpochMs, now: EpochMs): Promise<void>
+  /** At most `limit` entries of the keys after `after`, in their order; dead ones and tombstones too. Optional, as SessionStore.scan is. */
+  page?(after: string, limit: number): Promise<readonly (readonly [key: string, entry: Entry])[]>
   /** Resolves when the backend would take a write. */
   ping(): Promise<void>
   close(): Promise<void>
 }
 
 const WHATEVER_ITS_AGE = 0 as EpochMs
+/** Before every key: none is empty. */
+const FIRST = ''
+/** Entries one step reads, so that it ends well before the deadline of a call. */
+const MAX_PAGE = 500
 /** Each lost attempt is another caller's success, so this many are never needed. */
 const MAX_ATTEMPTS = 1_000
 
@@ -80,6 +86,17 @@ export function createEntryStore(kind: string, entries: Entries, clock: Clock): 
     throw crowded()
   }
 
+  /** The page of keys that follow the cursor, which is a key. Keyset, not offset: what comes and goes meanwhile moves nothing. */
+  async function scan(page: NonNullable<Entries['page']>, cursor: string = FIRST, limit: number): Promise<ScanPage> {
+    const size = Math.min(limit, MAX_PAGE)
+    const found = await page(cursor, size)
+    const records = found.flatMap(([key, entry]) => {
+      const record = living(entry) && recordOf(entry)
+      return record ? [[key, record] as const] : []
+    })
+    return { records, next: found.length < size ? undefined : found.at(-1)?.[0] }
+  }
+
   return {
     kind,
 
@@ -91,6 +108,7 @@ export function createEntryStore(kind: string, entries: Entries, clock: Clock): 
     replace: (key, expected, bytes, expiresAt) => run('replace', () => replace(key, expected, entryOf(Uint8Array.from(bytes), expiresAt))),
     touch: (key, expiresAt) => run('touch', () => entries.touch(key, expiresAt, clock())),
     destroy: (key, tombstoneUntil) => run('destroy', () => destroy(key, entryOf(undefined, tombstoneUntil))),
+    ...(entries.page && { scan: (cursor, limit) => run('scan', () => scan(entries.page!, cursor, limit)) }),
     ping: () => run('ping', () => entries.ping()),
     close: () => entries.close(),
   }

@@ -100,6 +100,10 @@ export function createMongodbStore(options: MongodbStoreOptions): SessionStore {
       const found = await run((documents) => documents.findOne({ _id: key }))
       return found ? entryOf(found) : undefined
     },
+    async page(after, limit) {
+      const found = await run((documents) => documents.find({ _id: { $gt: after } }).sort({ _id: 1 }).limit(limit).toArray())
+      return found.map((document) => [document._id, entryOf(document)])
+    },
     async insert(key, entry) {
       try {
         await run((documents) => documents.insertOne({ _id: key, ...documentOf(entry) }))

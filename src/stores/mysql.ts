@@ -83,7 +83,7 @@ async function connect(uri: string, timeoutMs: number, onLost: (error?: Error) =
 }
 
 function resultOf(result: readonly (readonly unknown[])[] | ResultSetHeader): SqlResult {
-  return 'affectedRows' in result ? { row: undefined, changes: result.affectedRows } : { row: result[0], changes: 0 }
+  return 'affectedRows' in result ? { rows: [], changes: result.affectedRows } : { rows: result, changes: 0 }
 }
 
 /** Error numbers of MySQL and MariaDB -> what they mean. */

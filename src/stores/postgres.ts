@@ -61,7 +61,7 @@ async function connect(url: string, timeoutMs: number, onLost: (error?: Error) =
 
   return {
     run: (text, values) => new Promise((resolve, reject) => {
-      client.query({ text, values: values as unknown[], rowMode: 'array' }, (error: PostgresError | null, result: QueryArrayResult<[string, string | null, string]>) => {
+      client.query({ text, values: values as unknown[], rowMode: 'array' }, (error: PostgresError | null, result: QueryArrayResult<ResultRow>) => {
         if (error) reject(refusalOf(error))
         else resolve(resultOf(result))
       })
@@ -70,9 +70,11 @@ async function connect(url: string, timeoutMs: number, onLost: (error?: Error) =
   }
 }
 
-/** The data comes as base64: half the size of PostgreSQL's own form of bytes, whatever bytea_output is set to. */
-function resultOf({ rows: [row], rowCount }: QueryArrayResult<[string, string | null, string]>): SqlResult {
-  return { row: row && [row[0], row[1] === null ? null : Buffer.from(row[1], 'base64'), row[2]], changes: rowCount ?? 0 }
+/** Version, data, expiry, and more. The data comes as base64: half the size of PostgreSQL's own form of bytes, whatever bytea_output is set to. */
+type ResultRow = [string, string | null, ...string[]]
+
+function resultOf({ rows, rowCount }: QueryArrayResult<ResultRow>): SqlResult {
+  return { rows: rows.map(([version, data, ...others]) => [version, data === null ? null : Buffer.from(data, 'base64'), ...others]), changes: rowCount ?? 0 }
 }
 
 type PostgresError = Error & { readonly code?: string; readonly severity?: string }

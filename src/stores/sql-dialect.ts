@@ -3,8 +3,8 @@ import { StoreRefusal } from './refusal.ts'
 export type SqlValue = string | number | Uint8Array | null
 
 export interface SqlResult {
-  /** The first row, in the order of the SELECT. */
-  readonly row: readonly unknown[] | undefined
+  /** In the order of the SELECT. */
+  readonly rows: readonly (readonly unknown[])[]
   /** Rows inserted, updated or deleted. */
   readonly changes: number
 }
@@ -63,6 +63,8 @@ export interface SqlDialect {
 export interface SqlStatements {
   /** key -> version, data, expiry */
   readonly read: string
+  /** key, how many at most -> of the keys after it, in their order: version, data, expiry, key */
+  readonly page: string
   /** key, version, data, expiry */
   readonly insert: string
   /** new version, data, expiry; key, expected version, instant it must outlive */
@@ -91,6 +93,7 @@ export function sqlStatementsOf(dialect: SqlDialect, { schema, table, columns }:
   }
   return {
     read: numbered(`SELECT ${version}, ${dialect.readable(data)}, ${expiresAt} FROM ${names.table} WHERE ${key} = ?`),
+    page: numbered(`SELECT ${version}, ${dialect.readable(data)}, ${expiresAt}, ${key} FROM ${names.table} WHERE ${key} > ? ORDER BY ${key} LIMIT ?`),
     insert: numbered(dialect.unlessExists(`INSERT INTO ${names.table} (${key}, ${version}, ${data}, ${expiresAt}) VALUES (?, ?, ?, ?)`, names)),
     overwrite: numbered(`UPDATE ${names.table} SET ${version} = ?, ${data} = ?, ${expiresAt} = ? WHERE ${key} = ? AND ${version} = ? AND ${expiresAt} > ?`),
     touch: numbered(`UPDATE ${names.table} SET ${expiresAt} = ? WHERE ${key} = ? AND ${data} IS NOT NULL AND ${expiresAt} > ?`),

@@ -77,8 +77,12 @@ export function createSqlStore({ kind, database, dialect }: SqlBackend, options:
 
   const entries: Entries = {
     async read(key) {
-      const { row } = await run(statements.read, [key])
+      const [row] = (await run(statements.read, [key])).rows
       return row && entryOf(row)
+    },
+    async page(after, limit) {
+      const { rows } = await run(statements.page, [after, String(limit)])       // as text: MySQL refuses a double for a LIMIT
+      return rows.map((row) => [keyOf(row[3]), entryOf(row)])
     },
     async insert(key, { version, bytes, expiresAt }) {
       return (await run(statements.insert, [key, version, bytes ?? null, expiresAt])).changes === 1
@@ -110,11 +114,20 @@ function entryOf([version, bytes, expiresAt]: readonly unknown[]): Entry {
   const isOurs = (typeof version === 'string' || version instanceof Uint8Array) && (bytes === null || bytes instanceof Uint8Array)
   const instant = Number(expiresAt)
   if (!isOurs || expiresAt === null || !Number.isFinite(instant)) {
-    throw new StoreRefusal('the row holds values of other types: see "the table" in docs/stores.md')
+    throw otherTypes()
   }
-  return { version: textOf(version), bytes: bytes ?? undefined, expiresAt: instant as EpochMs }
+  return { version: textOf(version) as Version, bytes: bytes ?? undefined, expiresAt: instant as EpochMs }
 }
 
-function textOf(version: string | Uint8Array): Version {
-  return (typeof version === 'string' ? version : Buffer.from(version).toString('latin1')) as Version
+function keyOf(key: unknown): string {
+  if (typeof key !== 'string' && !(key instanceof Uint8Array)) throw otherTypes()
+  return textOf(key)
+}
+
+function textOf(column: string | Uint8Array): string {
+  return typeof column === 'string' ? column : Buffer.from(column).toString('latin1')
+}
+
+function otherTypes(): StoreRefusal {
+  return new StoreRefusal('the row holds values of other types: see "the table" in docs/stores.md')
 }

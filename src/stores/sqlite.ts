@@ -59,8 +59,8 @@ function openDatabase(path: string): SqlDatabase {
     async run(text: string, values: readonly SqlValue[]) {
       try {
         const statement = prepared(text)
-        if (text.startsWith('SELECT')) return { row: statement.get(...values) as unknown[] | undefined, changes: 0 }
-        return { row: undefined, changes: Number(statement.run(...values).changes) }
+        if (text.startsWith('SELECT')) return { rows: statement.all(...values) as unknown as unknown[][], changes: 0 }
+        return { rows: [], changes: Number(statement.run(...values).changes) }
       } catch (error) {
         throw refusalOf(error as SqliteError)
       }

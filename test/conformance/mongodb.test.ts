@@ -11,5 +11,5 @@ describe('mongodb', () => {
   beforeAll(async () => { server = await startMongodb() })
   afterAll(() => server[Symbol.asyncDispose]())
 
-  for (const { name, run } of storeConformance({ open: (clock) => createMongodbStore({ url: server.url, clock, timeoutMs: TIMEOUT_MS }) })) test(name, run)
+  for (const { name, run } of storeConformance({ open: (clock) => createMongodbStore({ url: server.url, clock, timeoutMs: TIMEOUT_MS }), scans: true })) test(name, run)
 })

@@ -26,5 +26,5 @@ const variants: Record<string, () => PostgresStoreOptions> = {
 
 describe.each(Object.keys(variants))('%s', (name) => {
   const open = (clock: PostgresStoreOptions['clock']) => createPostgresStore({ ...variants[name]!(), timeoutMs: TIMEOUT_MS, ...(clock && { clock }) })
-  for (const { name: promise, run } of storeConformance({ open })) test(promise, run)
+  for (const { name: promise, run } of storeConformance({ open, scans: true })) test(promise, run)
 })

@@ -16,5 +16,5 @@ describe.each(Object.entries(variants))('%s', (_name, options) => {
   afterAll(() => rmSync(directory, { recursive: true }))
 
   const path = join(directory, 'state.d', 'sessions.sqlite')
-  for (const { name, run } of storeConformance({ open: (clock) => createSqliteStore({ path, clock, ...options }) })) test(name, run)
+  for (const { name, run } of storeConformance({ open: (clock) => createSqliteStore({ path, clock, ...options }), scans: true })) test(name, run)
 })
