@@ -32,12 +32,10 @@ const backends: Record<string, () => Promise<Backend>> = {
   postgres: () => served(startPostgres(), ({ url }) => createPostgresStore({ url, timeoutMs })),
   mysql: () => served(startMariadb(), ({ url }) => createMysqlStore({ url, timeoutMs })),
   mongodb: () => served(startMongodb(), ({ url }) => createMongodbStore({ url, timeoutMs })),
-  // eslint-disable-next-line @typescript-eslint/require-await
   sqlite: async () => {
     const directory = mkdtempSync(join(tmpdir(), 'scan-'))
     return {
       open: () => createSqliteStore({ path: join(directory, 'sessions.sqlite') }),
-      // eslint-disable-next-line @typescript-eslint/require-await
       [Symbol.asyncDispose]: async () => rmSync(directory, { recursive: true }),
     }
   },
