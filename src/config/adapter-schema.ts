@@ -84,6 +84,7 @@ export const migrated = z.strictObject({
   ...ownCookie,
   secretKey: secretKey.optional().describe('The app\'s SECRET_KEY, where it had SESSION_USE_SIGNER: only signed ids are honoured'),
   secretKeyFile: file.optional().describe('File holding it, instead of `secretKey`'),
+  secretKeyEncoding,
   by: z.enum(['sid', 'md5', 'sha256']).prefault('sid').describe('What the migrated sessions are found by, as "sessiongate migrate" prints it: the id, or a file name made of it'),
   keyPrefix: z.string().prefault('session:').describe('The app\'s SESSION_KEY_PREFIX, which file names are made with'),
 })

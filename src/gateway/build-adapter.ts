@@ -37,7 +37,7 @@ async function migratedAdapter(config: MigratedConfig, context: AdapterContext):
   const { createMigratedAdapter } = await import('../adapters/flask/migrated.ts')
   const { createSignedIdCodec } = await import('../adapters/flask/signed-id.ts')
   const { secretKey, by, keyPrefix } = config
-  const ids = secretKey === undefined ? undefined : createSignedIdCodec({ secrets: [Buffer.from(secretKey)] })
+  const ids = secretKey === undefined ? undefined : createSignedIdCodec({ secrets: [secretBytesOf(secretKey, config)] })
   return createMigratedAdapter({ cookie: oldCookiesOf(config, context), sidOf: (value) => ids ? ids.unsign(value) : UNSIGNED_SID.test(value) ? value : undefined, by, keyPrefix })
 }
 
@@ -100,7 +100,7 @@ async function idTestOf(config: FlaskSessionConfig): Promise<CookieRule['adopts'
   return (value) => ids.unsign(value) !== undefined
 }
 
-function secretBytesOf(secretKey: string, { secretKeyEncoding }: AdapterConfig): Buffer {
+function secretBytesOf(secretKey: string, { secretKeyEncoding }: AdapterConfig | MigratedConfig): Buffer {
   return Buffer.from(secretKey, secretKeyEncoding === 'text' ? 'utf8' : secretKeyEncoding)
 }
 

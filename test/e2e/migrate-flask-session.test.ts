@@ -6,6 +6,7 @@ import { Redis } from 'ioredis'
 import { stringify } from 'yaml'
 import { afterAll, expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
+import { createSignedIdCodec } from '../../src/adapters/flask/signed-id.ts'
 import { openFileSource } from '../../src/migrate/file-source.ts'
 import { migrateFlaskSessions, type MigrationSummary } from '../../src/migrate/migrate-flask-session.ts'
 import { openRedisSource } from '../../src/migrate/redis-source.ts'
@@ -133,6 +134,18 @@ test('it waits as long as it would have lived where it was, whatever our idle li
   await presenting(world, 'b'.repeat(43))
   expect(world.lastClaims()['new']).toBe(true)
   await presenting(world, ANN.cookie)
+  expect(world.lastClaims()).toMatchObject({ new: false, data: { user: 'alice' } })
+})
+
+test.each(['base64', 'hex'] as const)('a key of bytes is written in %s', async (secretKeyEncoding) => {
+  const secret = Buffer.from([0xff, 0x00, 0x5d, 0x2f, 0x80, 0xfe])
+  const cookie = createSignedIdCodec({ secrets: [secret] }).sign(ANN.sid)
+  const store = createMemoryStore()
+  await using world = await gateOf(store, { secretKey: secret.toString(secretKeyEncoding), secretKeyEncoding })
+  await migrateInto(store, sourceOf(86_400_000))
+  await presenting(world, ANN.sid)
+  expect(world.lastClaims()['new']).toBe(true)                                // not signed
+  await presenting(world, cookie)
   expect(world.lastClaims()).toMatchObject({ new: false, data: { user: 'alice' } })
 })
 
