@@ -4,6 +4,8 @@ import { positiveDuration } from './units.ts'
 
 const cookieName = z.string().regex(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}$/, 'expected a cookie name (RFC 6265 token)')
 const file = z.string().min(1)
+const cookiePath = z.string().regex(/^\/[\x21-\x3a\x3c-\x7e]*$/, 'expected a path that starts with /')
+const cookieDomain = z.string().regex(/^\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, 'expected a host name').optional()
 /** The app's own key: what it is worth is the app's affair, but see checks/adapters.ts. */
 const secretKey = z.string().min(1, 'must not be empty')
 
@@ -27,9 +29,8 @@ const fallback = z
 /** Where the app itself used to set its cookie: browsers delete a cookie only by its own path and domain. */
 const ownCookie = {
   cookieName: cookieName.prefault('session').describe('The app\'s SESSION_COOKIE_NAME'),
-  cookiePath: z.string().startsWith('/').prefault('/').describe('The app\'s SESSION_COOKIE_PATH, as browsers see it: where old cookies are deleted'),
-  cookieDomain: z.string().regex(/^\.?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/, 'expected a host name').optional()
-    .describe('The app\'s SESSION_COOKIE_DOMAIN, where it has one: where old cookies are deleted'),
+  cookiePath: cookiePath.prefault('/').describe('The app\'s SESSION_COOKIE_PATH, as browsers see it: where old cookies are deleted'),
+  cookieDomain: cookieDomain.describe('The app\'s SESSION_COOKIE_DOMAIN, where it has one: where old cookies are deleted'),
 }
 const permanentLifetime = positiveDuration.prefault('31d').describe('The app\'s PERMANENT_SESSION_LIFETIME')
 const adopt = z.boolean().prefault(true)
@@ -74,6 +75,8 @@ export const cookieRule = z
     do: z.enum(['store', 'encrypt', 'pass', 'drop'])
       .describe('store: kept beside the session, the browser never sees it; encrypt: sealed in the browser; pass: as it is; drop: neither way'),
     adopt: z.boolean().prefault(false).describe('With store: take over, once, the cookie a visitor without a session still has'),
+    path: cookiePath.prefault('/').describe('With store: the Path the app had set it with, where browsers that still hold it are told to delete it'),
+    domain: cookieDomain.describe('With store: the Domain the app had set it with, if any'),
   })
   .refine((rule) => (rule.name === undefined) !== (rule.pattern === undefined), { path: ['name'], error: 'give either `name` or `pattern`' })
   .refine((rule) => !rule.adopt || rule.do === 'store', { path: ['adopt'], error: 'only has a meaning with do: store' })

@@ -69,11 +69,12 @@ async function cookieAdapter(route: RouteConfig, context: AdapterContext, flaskS
   const { createCookieAdapter } = await import('../adapters/cookies/cookie-adapter.ts')
   const { createRuleFinder, nameExactly, nameLike } = await import('../adapters/cookies/rules.ts')
   const { createCookieSealer } = await import('../adapters/cookies/seal.ts')
-  const rules = route.cookies.map(({ name, pattern = '', do: action, adopt }): CookieRule => ({
+  const rules = route.cookies.map(({ name, pattern = '', do: action, adopt, path, domain }): CookieRule => ({
     names: name === undefined ? nameLike(pattern) : nameExactly(name),
     do: action,
     adopts: adopt ? () => true : undefined,
     lifetimeMs: ADOPTED_MS,
+    leftAt: action === 'store' ? { path, domain } : undefined,
   }))
   const idRule: CookieRule[] = flaskSession
     ? [{ names: nameExactly(flaskSession.cookieName), do: 'store', adopts: await idTestOf(flaskSession), lifetimeMs: flaskSession.permanentLifetime }]

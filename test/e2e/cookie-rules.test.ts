@@ -199,6 +199,49 @@ describe('store', () => {
   })
 })
 
+describe('what browsers still have of a stored cookie', () => {
+  const gone = (name: string, place = 'Path=/'): string => `${name}=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; ${place}; HttpOnly`
+  const deleted = (lines: readonly string[]): string[] => lines.filter((line) => !line.startsWith('sid='))
+
+  test.each([
+    ['taken over or not: where most apps set it', { adopt: true }, [gone('JSESSIONID')]],
+    ['ignored', {}, [gone('JSESSIONID')]],
+    ['where the operator says the app had set it', { path: '/shop', domain: '.example.com' }, [gone('JSESSIONID', 'Domain=.example.com; Path=/shop')]],
+  ])('is deleted: %s', async (_what, more, lines) => {
+    const { world } = await setting([{ ...store, ...more }])
+    expect(deleted((await world.client.get('/', { headers: { cookie: 'JSESSIONID=live; a=b' } })).all('set-cookie'))).toEqual(lines)
+    expect(deleted((await world.client.get('/')).all('set-cookie'))).toEqual([])
+  })
+
+  test('also where the app sets it now', async () => {
+    const { world } = await setting([store])
+    await answered(world, [sets('JSESSIONID=abc; Path=/app')])
+    const cookie = `JSESSIONID=old; sid=${world.client.jar.get('sid')?.value}`
+    expect(deleted((await world.client.get('/app/x', { headers: { cookie } })).all('set-cookie'))).toEqual([gone('JSESSIONID'), gone('JSESSIONID', 'Path=/app')])
+  })
+
+  test('a __Host- cookie is deleted as one', async () => {
+    const { world } = await setting([{ name: '__Host-app', do: 'store' }])
+    const reply = await world.client.get('/', { headers: { cookie: '__Host-app=1' } })
+    expect(reply.all('set-cookie')).toEqual(['__Host-app=; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/; Secure; HttpOnly'])
+  })
+
+  test('stays where another rule lets it, or the store is away', async () => {
+    const { world, store: gated } = await setting([{ pattern: 'p*', do: 'pass' }, { pattern: 'd*', do: 'drop' }, { pattern: 'e*', do: 'encrypt' }, store], { routes: [{ onStoreError: 'anonymous' }] })
+    expect((await world.client.get('/', { headers: { cookie: 'pp=1; dd=1; ee=1; zz=1' } })).all('set-cookie')).toEqual([])
+    await answered(world, [sets('JSESSIONID=abc; Path=/')])
+    gated.fail('load', new Error('away'))
+    expect((await world.client.get('/', { headers: { cookie: `JSESSIONID=old; sid=${world.client.jar.get('sid')?.value}` } })).all('set-cookie')).toEqual([])
+  })
+
+  test('names no browser sends, and too many of them, are not answered', async () => {
+    const { world } = await setting([{ pattern: '*', do: 'store' }])
+    expect((await world.client.get('/', { headers: { cookie: '=1; a b=2; \xe9=3' } })).all('set-cookie')).toEqual([])
+    const many = Array.from({ length: 300 }, (_, n) => `c${n}=`).join(';')
+    expect((await world.client.get('/', { headers: { cookie: many } })).all('set-cookie')).toHaveLength(50)
+  })
+})
+
 describe('encrypt', () => {
   const rules = [{ name: 'prefs', do: 'encrypt' }]
   const value = (world: World): string => world.client.jar.get('prefs')?.value ?? ''

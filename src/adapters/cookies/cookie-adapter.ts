@@ -8,6 +8,7 @@ import type { EpochMs, Json, JsonObject, Session } from '../../session/session.t
 import { NO_LINES, type Adapter, type AppRequest } from '../adapter.ts'
 import { createOldCookies, type OldCookies } from '../old-cookies.ts'
 import { bySendingOrder, createJarShelf, isSentTo, parseSetCookie, type StoredCookie } from './jar.ts'
+import { deletionsOf, type BrowserPlace } from './left-behind.ts'
 import { mapCookiePairs } from './request-pairs.ts'
 import type { CookieRule } from './rules.ts'
 import type { CookieSealer } from './seal.ts'
@@ -25,6 +26,8 @@ export interface CookieAdapterOptions {
   /** The one cookie whose permanence is the session's, as of an app with a session cookie alone; and where browsers had it. */
   readonly session: OldCookies | undefined
 }
+
+const NO_PLACES: readonly BrowserPlace[] = []
 
 /** No browser keeps more for one site (RFC 6265bis section 6.1 asks for 50 at least). */
 const MAX_STORED = 50
@@ -130,12 +133,26 @@ export function createCookieAdapter(options: CookieAdapterOptions): Adapter {
     }
   }
 
+  /** What is stored is never the browser's, so what it has of it is from before: where its rule says, or where the app sets it now. */
+  function deletionsFor(request: AppRequest, loaded: Loaded | undefined): readonly string[] {
+    const ofRules = deletionsOf(request.lines, (name) => {
+      const { leftAt } = ruleOf(name)
+      return leftAt ? [leftAt, ...placesInJar(name, loaded)] : NO_PLACES
+    })
+    return old ? [...old.deletions(request), ...ofRules] : ofRules
+  }
+
+  function placesInJar(cookieName: string, loaded: Loaded | undefined): BrowserPlace[] {
+    return shelf.read(loaded?.session.jar).filter(({ name, isAdopted }) => name === cookieName && !isAdopted)
+      .map(({ path, domain, isHostOnly }) => ({ path, domain: isHostOnly ? undefined : domain }))
+  }
+
   return {
     claims: (name) => ruleOf(name).do !== 'pass',
     findOld,
     cookieLinesFor,
     readAnswer(setCookies, request, loaded, asked) {
-      const deletions = old ? old.deletions(request) : NO_LINES
+      const deletions = deletionsFor(request, loaded)
       if (setCookies.length === 0) return { mutation: asked, setCookies: NO_LINES, deletions }
       const by = (action: string): string[] => setCookies.filter((line) => ruleOf(cookieNameOf(line)).do === action)
       const own = readStored(by('store'), request, loaded?.session)

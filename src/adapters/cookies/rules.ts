@@ -1,4 +1,5 @@
 import { memoizeByName } from '../../http/field-names.ts'
+import type { BrowserPlace } from './left-behind.ts'
 
 /** What becomes of a cookie: kept beside the session, sealed in the browser, left alone, or taken out of both directions. */
 export type CookieAction = 'store' | 'encrypt' | 'pass' | 'drop'
@@ -11,6 +12,8 @@ export interface CookieRule {
   readonly adopts: ((value: string) => boolean) | undefined
   /** How long an app honours such a value, ms. */
   readonly lifetimeMs: number
+  /** With `store`: where browsers hold it from before, to be deleted there; undefined: not by this rule. */
+  readonly leftAt?: BrowserPlace | undefined
 }
 
 const PASS: CookieRule = { names: /^/, do: 'pass', adopts: undefined, lifetimeMs: 0 }
