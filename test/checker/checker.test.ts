@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { guardStore } from '../../src/stores/guarded-store.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
+import { createMysqlStore } from '../../src/stores/mysql.ts'
 import { createPostgresStore } from '../../src/stores/postgres.ts'
 import { createRedisStore } from '../../src/stores/redis.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { httpClient } from '../support/http-client.ts'
 import { startRelay, type Relay } from '../support/relay.ts'
-import { startPostgres, startRedis } from '../support/servers.ts'
+import { startMariadb, startPostgres, startRedis } from '../support/servers.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { startWorld, type World } from '../support/world.ts'
 import { checkedApp } from './app.ts'
@@ -34,17 +35,25 @@ const deployments: Record<string, () => Promise<Deployment>> = {
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     }
   },
-  postgres: async () => {
-    const server = await startPostgres()
-    return {
-      victim: { server, relays: await relaysTo(server.port), isDurable: true },
-      open: (relay) => guardStore(createPostgresStore({ url: server.url.replace(/127\.0\.0\.1:\d+/, relay.address), timeoutMs: 500, connections: 4 }), { timeoutMs: 500 }),
-      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-    }
-  },
+  postgres: () => sqlDeployment(startPostgres(), createPostgresStore),
+  mysql: () => sqlDeployment(startMariadb(), createMysqlStore),
+}
+
+async function sqlDeployment(
+  starting: Promise<Victim['server'] & { readonly port: number; readonly url: string }>,
+  create: (options: { url: string; timeoutMs: number; connections: number }) => SessionStore,
+): Promise<Deployment> {
+  const server = await starting
+  const urlOf = (relay: Relay): string => server.url.replace(/127\.0\.0\.1:\d+/, relay.address)
+  return {
+    victim: { server, relays: await relaysTo(server.port), isDurable: true },
+    open: (relay) => guardStore(create({ url: urlOf(relay), timeoutMs: SQL_TIMEOUT_MS, connections: 4 }), { timeoutMs: SQL_TIMEOUT_MS }),
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  }
 }
 
 const GATEWAYS = 3
+const SQL_TIMEOUT_MS = 500
 const relaysTo = (port: number): Promise<Relay[]> => Promise.all(Array.from({ length: GATEWAYS }, () => startRelay(port)))
 
 /** Clients on gateways over these stores; the app is the same behind each. */
