@@ -144,12 +144,13 @@ function commandLine({ flags, rest }: TakenFlags, done: (exitCode: number) => vo
       .demandCommand(1, 'sessions needs one of: list, show, revoke'))
     .command('migrate', 'Copy the sessions of a Flask-Session app into the configured store', (args) => withConfig(args)
       .option('from', { choices: ['flask-session'] as const, demandOption: true, describe: 'Whose sessions' })
-      .option('source', { type: 'string', demandOption: true, requiresArg: true, describe: 'Where they are: redis://, rediss://, unix://, or the directory of SESSION_TYPE filesystem' })
+      .option('source', { type: 'string', demandOption: true, requiresArg: true, describe: 'Where they are: redis://, unix://, the app\'s SQLALCHEMY_DATABASE_URI, mongodb://, or the directory of SESSION_TYPE filesystem' })
+      .option('table', { type: 'string', default: 'sessions', requiresArg: true, describe: 'The app\'s SESSION_SQLALCHEMY_TABLE or SESSION_MONGODB_COLLECT' })
       .option('key-prefix', { type: 'string', default: 'session:', requiresArg: true, describe: 'The app\'s SESSION_KEY_PREFIX' })
       .option('dry-run', { type: 'boolean', describe: 'Read and count; write nothing' })
       .example('$0 migrate -c sessiongate.yaml --from flask-session --source redis://127.0.0.1:6379/0 --dry-run', ''),
     async (argv) => {
-      done(await (await import('./commands/migrate.ts')).runMigrate(configOf(argv), { source: argv.source, keyPrefix: argv['key-prefix'], dryRun: argv['dry-run'] ?? false }))
+      done(await (await import('./commands/migrate.ts')).runMigrate(configOf(argv), { source: argv.source, table: argv.table, keyPrefix: argv['key-prefix'], dryRun: argv['dry-run'] ?? false }))
     })
     .command('bench', 'Measure what the gateway costs in front of your own app', (args) => args
       .option('upstream', { type: 'string', demandOption: true, requiresArg: true, describe: 'The running app' })

@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 declare -A needed=(
   [redis-server]=redis-server [memcached]=memcached [mariadbd]=mariadb-server [/usr/lib/postgresql/*/bin/postgres]=postgresql
   [chromium]=chromium [nginx]=nginx-light [apache2]=apache2 [gunicorn]=gunicorn [openssl]=openssl [curl]=curl
+  [python:flask_sqlalchemy]=python3-flask-sqlalchemy [python:psycopg2]=python3-psycopg2 [python:pymysql]=python3-pymysql [python:pymongo]=python3-pymongo
   [python:flask]=python3-flask [python:flask_session]=python3-flask-session [python:redis]=python3-redis [python:django]=python3-django
   [python:jwt]=python3-jwt [python:cryptography]=python3-cryptography [/usr/lib/python3*/ensurepip]=python3-venv
   [php]=php-cli [ruby]=ruby [/usr/share/rubygems-integration/*/specifications/rack-*]=ruby-rack
@@ -41,8 +42,9 @@ fi
 
 # The current Flask beside Debian's: an environment of its own, kept between runs.
 current=.venv/flask-current
-if ! "$current/bin/python" -c 'import flask, flask_session, redis, msgspec' 2>/dev/null; then
+if ! "$current/bin/python" -c 'import flask, flask_session, redis, msgspec, flask_sqlalchemy, psycopg2, pymysql, pymongo' 2>/dev/null; then
   /usr/bin/python3 -m venv "$current" && "$current/bin/pip" install --quiet flask==3.1.3 flask-session==0.8.0 redis==5.2.1 msgspec==0.19.0 \
+      flask-sqlalchemy==3.1.1 psycopg2-binary==2.9.10 pymysql==1.1.1 pymongo==4.11 \
     || echo "the tests of the current Flask need Python packages that could not be installed"
 fi
 export PYTHON_CURRENT="$PWD/$current/bin/python"

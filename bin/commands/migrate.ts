@@ -10,8 +10,10 @@ import { openProgress } from '../progress.ts'
 import { textTable } from '../text-table.ts'
 
 export interface MigrateOptions {
-  /** redis://, rediss://, unix://, or a directory. */
+  /** redis://, rediss://, unix://, a database as SQLAlchemy names it, mongodb://, or a directory. */
   readonly source: string
+  /** Where the source is a database: its table or collection. */
+  readonly table: string
   readonly keyPrefix: string
   readonly dryRun: boolean
 }
@@ -20,12 +22,19 @@ export interface MigrateOptions {
 const MAX_REASONS = 10
 
 /** Copies the sessions of a Flask-Session app into the configured store, and says which route configuration finds them. */
-export async function runMigrate(args: ConfigArguments, { source: from, keyPrefix, dryRun }: MigrateOptions): Promise<number> {
+export async function runMigrate(args: ConfigArguments, options: MigrateOptions): Promise<number> {
+  try {
+    return await migrate(args, options)
+  } catch (error) {
+    throw error instanceof SourceError ? new CommandError(error.message) : error
+  }
+}
+
+async function migrate(args: ConfigArguments, options: MigrateOptions): Promise<number> {
+  const { keyPrefix, dryRun } = options
   const { loaded: { config } } = await openConfig(args)
   if (config.store.kind === 'memory') throw new CommandError('the configured store is memory: what is put there is gone when this command ends')
-  const source = await openSource(from, keyPrefix).catch((error: unknown) => {
-    throw error instanceof SourceError ? new CommandError(error.message) : error
-  })
+  const source = await openSource(options)
   const progress = openProgress(source.total)
   const reasons: string[] = []
   try {
@@ -52,9 +61,15 @@ export async function runMigrate(args: ConfigArguments, { source: from, keyPrefi
   return 0
 }
 
-async function openSource(from: string, keyPrefix: string): Promise<MigrationSource> {
+async function openSource({ source: from, keyPrefix, table }: MigrateOptions): Promise<MigrationSource> {
   if (/^(rediss?|unix):\/\//.test(from)) return (await import('../../src/migrate/redis-source.ts')).openRedisSource(from, keyPrefix, systemClock)
-  if (/^[a-z+]+:\/\//.test(from)) throw new UsageError('--source must be redis://, rediss://, unix:// or a directory')
+  if (/^mongodb(\+srv)?:\/\//.test(from)) return (await import('../../src/migrate/mongodb-source.ts')).openMongodbSource(from, table, keyPrefix)
+  if (/^(postgres(ql)?|mysql|mariadb|sqlite)(\+\w+)?:\/\//.test(from)) {
+    const { isTableName, openSqlSource } = await import('../../src/migrate/sql-source.ts')
+    if (!isTableName(table)) throw new UsageError('--table must be a plain SQL name, with a schema and a dot before it or not')
+    return openSqlSource(from, table, keyPrefix)
+  }
+  if (/^[a-z0-9+]+:\/\//.test(from)) throw new UsageError('--source must be redis://, rediss://, unix://, postgresql://, mysql://, sqlite:///, mongodb:// or a directory')
   return (await import('../../src/migrate/file-source.ts')).openFileSource(from)
 }
 
