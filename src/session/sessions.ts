@@ -7,6 +7,7 @@ import type { SessionStore } from '../stores/store.ts'
 import { createAdoption, type OldSession } from './adoption.ts'
 import type { Codec } from './codec.ts'
 import { expiryOf, isTouchDue, storeExpiryOf, touched, type LifetimePolicy, type TouchRule } from './lifetime.ts'
+import { dataTextOf } from './data-text.ts'
 import { createLoader, type Loaded, type Standing } from './loader.ts'
 import { applyChange, type Change, type Mutation } from './mutation.ts'
 import { isSameJson, valueAt, type DataPath } from './paths.ts'
@@ -27,7 +28,8 @@ export interface Opened {
 
 export type CookieChange =
   | { readonly kind: 'keep' }
-  | { readonly kind: 'set'; readonly id: SessionId; readonly permanentUntil: EpochMs | undefined }
+  /** `sealed`: the text to be kept in place of the signed id, where the browser keeps the session itself. */
+  | { readonly kind: 'set'; readonly id: SessionId; readonly permanentUntil: EpochMs | undefined; readonly sealed?: string }
   | { readonly kind: 'clear' }
 
 export type CommitOutcome = 'none' | 'touched' | 'stored' | 'created' | 'rotated' | 'destroyed' | 'dropped'
@@ -158,7 +160,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     const { loaded, isCookieDue } = opened
     if (!loaded) return create(mutation, rules)
     const presented: Presented = { id: loaded.session.id, isCookieDue }
-    const asOpened: Standing = { ...loaded, isSuccessor: false }
+    const asOpened: Standing = { key: loaded.key, session: loaded.session, version: loaded.version, isSuccessor: false }
     // Whoever waited for a turn starts from what that turn stored, and so meets no conflict within this process.
     const turn = await turns.take(loaded.key, (before) => change(presented, before?.standing ?? asOpened, mutation, rules))
     return turn.committed
@@ -240,17 +242,19 @@ export function createSessions(options: SessionsOptions): Sessions {
     const admitted = subjects ? await subjects.admit(base, next, base.key) : next
     if (!admitted) return undefined
     const bytes = encode(base.key, admitted)
+    const dataText = dataTextOf(admitted.data)
     const version = await replace(base, bytes, storeExpiryOf(admitted))
     if (!version) return undefined
-    loader.remember(base.key, bytes, admitted)
+    loader.remember(base.key, bytes, admitted, dataText)
     const isSetDue = !base.isSuccessor && (next.permanent || base.session.permanent || isCookieDue)
-    return { committed: { cookie: isSetDue ? setCookie(next) : KEEP, outcome: 'stored' }, standing: { ...base, session: admitted, version } }
+    return { committed: { cookie: isSetDue ? setCookie(next) : KEEP, outcome: 'stored' }, standing: { key: base.key, session: admitted, version, isSuccessor: base.isSuccessor } }
   }
 
-  async function replace(base: Loaded, bytes: Uint8Array, expiresAt: EpochMs): Promise<Version | undefined> {
-    const written = await store.replace(base.key, base.version, bytes, expiresAt)
-    loader.forget(base.key)
-    return written.outcome === 'stored' ? written.version : undefined
+  function replace({ key, version }: Loaded, bytes: Uint8Array, expiresAt: EpochMs): Promise<Version | undefined> {
+    return store.replace(key, version, bytes, expiresAt).then((written) => {
+      loader.forget(key)
+      return written.outcome === 'stored' ? written.version : undefined
+    })
   }
 
   /** The successor is stored first and known to nobody; the old record then becomes a pointer to it in one step, or the successor goes. */
@@ -295,7 +299,7 @@ export function createSessions(options: SessionsOptions): Sessions {
 }
 
 /** Without data it lives only by what is kept beside it, and not when the data has just been emptied: that is a logout. */
-function isEmpty({ data, jar = {} }: Session, before?: Session): boolean {
+export function isEmpty({ data, jar = {} }: Session, before?: Session): boolean {
   if (Object.keys(data).length > 0) return false
   return Object.keys(jar).length === 0 || (before !== undefined && Object.keys(before.data).length > 0)
 }

@@ -10,10 +10,10 @@ const LAYERS: readonly (readonly [layer: number, pattern: RegExp])[] = [
   [0, /^src\/session\/session\.ts$/], // types alone: the clock names them
   [1, /^src\/(signing|http)\//],
   [1, /^src\/config\/[a-z-]*schema\.ts$|^src\/config\/(address|units|pem)\.ts$/],
-  [1, /^src\/session\/(?!sessions\.ts|loader\.ts)/],
+  [1, /^src\/session\/(?!sessions\.ts|loader\.ts|cookie-sessions\.ts)/],
   [3, /^src\/stores\//],
   [3, /^src\/testing\.ts$/],
-  [4, /^src\/session\/(sessions|loader)\.ts$/],
+  [4, /^src\/session\/(sessions|loader|cookie-sessions)\.ts$/],
   [4, /^src\/(proxy|adapters)\//],
   [5, /^src\/gateway\//],
   [6, /^src\/(admin|config|processes|migrate)\//],
