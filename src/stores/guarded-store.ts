@@ -1,4 +1,5 @@
 import { StoreUnavailableError } from '../errors.ts'
+import type { Circuit } from './circuit.ts'
 import { createCircuit } from './circuit.ts'
 import { createDeadlines } from './deadlines.ts'
 import { StoreRefusal } from './refusal.ts'
@@ -26,23 +27,38 @@ export interface GuardOptions {
 /**
  * Any store, made safe to depend on: every call settles within `timeoutMs`, whatever the driver does; when the backend is away,
  * callers are told at once; whatever is thrown becomes a StoreUnavailableError. A call that was given up may still take
- * effect: its outcome is unknown, and repeating it is safe.
+ * effect: its outcome is unknown, and repeating it is safe. Where the store has parts, one that is away takes only its own keys with it.
  */
 export function guardStore(store: SessionStore, options: GuardOptions = {}): SessionStore {
   const { timeoutMs, failureThreshold = 5, onCall } = options
   const deadlines = timeoutMs === undefined ? undefined : createDeadlines(timeoutMs)
-  const circuit = createCircuit({
-    threshold: timeoutMs === undefined ? Number.POSITIVE_INFINITY : failureThreshold,
-    probe: () => settle('ping', store.ping.bind(store), ok),
-  })
+  const whole = minding(() => store.ping())
+  const parts = new Map<string, Circuit>()
 
-  function call<T>(operation: StoreOperation, start: () => Promise<T>, outcomeOf: (value: T) => StoreCallOutcome): Promise<T> {
-    if (!circuit.isOpen()) return settle(operation, start, outcomeOf)
+  function minding(probe: () => Promise<unknown>): Circuit {
+    const threshold = timeoutMs === undefined ? Number.POSITIVE_INFINITY : failureThreshold
+    const circuit = createCircuit({ threshold, probe: () => settle(circuit, 'ping', probe, ok).then(() => undefined) })
+    return circuit
+  }
+
+  /** Of the part that holds the key. A part is asked for the first key it was seen with, wherever that is by then. */
+  function circuitOf(key: string): Circuit {
+    if (!store.partOf) return whole
+    const part = store.partOf(key)
+    const known = parts.get(part)
+    if (known) return known
+    const circuit = minding(() => store.load(key))
+    parts.set(part, circuit)
+    return circuit
+  }
+
+  function call<T>(circuit: Circuit, operation: StoreOperation, start: () => Promise<T>, outcomeOf: (value: T) => StoreCallOutcome): Promise<T> {
+    if (!circuit.isOpen()) return settle(circuit, operation, start, outcomeOf)
     onCall?.({ operation, outcome: 'unavailable', durationMs: 0 })
     return Promise.reject(new StoreUnavailableError(store.kind, operation, new Error('it did not answer lately; probing it')))
   }
 
-  function settle<T>(operation: StoreOperation, start: () => Promise<T>, outcomeOf: (value: T) => StoreCallOutcome): Promise<T> {
+  function settle<T>(circuit: Circuit, operation: StoreOperation, start: () => Promise<T>, outcomeOf: (value: T) => StoreCallOutcome): Promise<T> {
     const startedAt = performance.now()
     return new Promise((resolve, reject) => {
       let settled = false
@@ -77,15 +93,15 @@ export function guardStore(store: SessionStore, options: GuardOptions = {}): Ses
 
   return {
     kind: store.kind,
-    load: (key) => call('load', () => store.load(key), (record) => record ? 'hit' : 'absent'),
-    create: (key, bytes, expiresAt) => call('create', () => store.create(key, bytes, expiresAt), written),
-    replace: (key, expected, bytes, expiresAt) => call('replace', () => store.replace(key, expected, bytes, expiresAt), written),
-    touch: (key, expiresAt) => call('touch', () => store.touch(key, expiresAt), ok),
-    destroy: (key, tombstoneUntil) => call('destroy', () => store.destroy(key, tombstoneUntil), ok),
-    ...(store.scan && { scan: (cursor, limit) => call('scan', () => store.scan!(cursor, limit), ok) }),
-    ping: () => settle('ping', () => store.ping(), ok),
+    load: (key) => call(circuitOf(key), 'load', () => store.load(key), (record) => record ? 'hit' : 'absent'),
+    create: (key, bytes, expiresAt) => call(circuitOf(key), 'create', () => store.create(key, bytes, expiresAt), written),
+    replace: (key, expected, bytes, expiresAt) => call(circuitOf(key), 'replace', () => store.replace(key, expected, bytes, expiresAt), written),
+    touch: (key, expiresAt) => call(circuitOf(key), 'touch', () => store.touch(key, expiresAt), ok),
+    destroy: (key, tombstoneUntil) => call(circuitOf(key), 'destroy', () => store.destroy(key, tombstoneUntil), ok),
+    ...(store.scan && { scan: (cursor, limit) => call(whole, 'scan', () => store.scan!(cursor, limit), ok) }),
+    ping: () => settle(whole, 'ping', () => store.ping(), ok),
     close() {
-      circuit.stop()
+      for (const circuit of [whole, ...parts.values()]) circuit.stop()
       return store.close()
     },
   }

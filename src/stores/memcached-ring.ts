@@ -11,8 +11,14 @@ export function createRing(servers: readonly string[]): (key: string) => string 
   const [only] = servers
   if (servers.length === 1 && only !== undefined) return () => only
   const points = servers.flatMap(pointsOf).sort((one, other) => one.at - other.at || (one.server < other.server ? -1 : 1))
+  let last = { key: '', server: '' }                                 // a call asks for its key more than once
 
   return (key) => {
+    if (last.key !== key) last = { key, server: serverOf(key) }
+    return last.server
+  }
+
+  function serverOf(key: string): string {
     const at = createHash('md5').update(key).digest().readUInt32LE(0)
     let low = 0
     let high = points.length

@@ -102,7 +102,8 @@ export function createMemcachedStore(options: MemcachedStoreOptions): SessionSto
   }
 
   const evictions = onEvicted && setInterval(watchEvictions([...clients.values()], onEvicted), statsIntervalMs).unref()
-  return createEntryStore('memcached', entries, clock)
+  const store = createEntryStore('memcached', entries, clock)
+  return servers.length === 1 ? store : { ...store, partOf: (key) => serverOf(itemNameOf(keyPrefix, key)) }
 }
 
 /** Asks each server how many items it evicted, and tells of what was added. A server that restarted counts from 0 again. */

@@ -3,6 +3,7 @@ import type { ClusterOptions, RedisOptions } from 'ioredis'
 import { Cluster, Command, Redis } from 'ioredis'
 import { createDeadlines } from './deadlines.ts'
 import type { RedisScript } from './redis-script.ts'
+import { slotOf } from './redis-slot.ts'
 import { parseRedisNode, parseRedisUrl } from './redis-url.ts'
 import { StoreRefusal } from './refusal.ts'
 
@@ -36,6 +37,8 @@ export interface RedisClient {
    * A key may come twice.
    */
   scan(cursor: string | undefined, pattern: string, count: number): Promise<{ readonly keys: readonly string[]; readonly next: string | undefined }>
+  /** The node of a cluster that has this key; only of a cluster. */
+  readonly partOf?: (key: string) => string
   close(): void
 }
 
@@ -128,6 +131,7 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
 
   return {
     send,
+    ...(client instanceof Cluster && { partOf: (key: string) => client.slots[slotOf(key)]?.[0] ?? '' }),
 
     async run(script, key, args) {
       try {

@@ -55,6 +55,7 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
 
   return {
     kind: 'redis',
+    ...(client.partOf && { partOf: (key: string) => client.partOf!(keyPrefix + key) }),
 
     async load(key) {
       try {

@@ -45,6 +45,8 @@ export interface SessionStore {
    * lives through the whole walk is shown at least once; the order means nothing. Optional: for operators, never for requests.
    */
   scan?(cursor: string | undefined, limit: number): Promise<ScanPage>
+  /** The part of the backend that holds this key, where parts fail one by one, as the nodes of a cluster do. Optional: it is one. */
+  partOf?(key: string): string
   /** Resolves when the backend can serve reads and writes. */
   ping(): Promise<void>
   /** Releases every resource. No call may follow. */

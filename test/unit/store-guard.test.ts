@@ -149,6 +149,22 @@ describe('a guarded store', () => {
     await guarded.close()
   })
 
+  test('lets a part that is away take only its own keys with it, and finds out by itself when it is back', async () => {
+    const [here, away] = [createMemoryStore(), moodyStore()]
+    const partOf = (key: string) => key[0]!
+    const store = guardStore({ ...here, partOf, load: (key) => partOf(key) === 'a' ? away.store.load(key) : here.load(key) }, { timeoutMs: TIMEOUT_MS })
+    await store.create('b1', bytes, LATER)
+    away.state.mood = 'away'
+    await Promise.allSettled(Array.from({ length: 10 }, () => store.load('a1')))
+    const { calls } = away.state
+    await expect(store.load('a2')).rejects.toThrow(/it did not answer lately/)
+    expect(away.state.calls).toBe(calls)
+    for (let round = 0; round < 5; round++) expect(await store.load('b1')).toBeDefined()
+    away.state.mood = 'well'
+    await waitFor(() => store.load('a2').then(() => true, () => false), 'part that is back', 2_000)
+    await store.close()
+  })
+
   test('stops probing when it is closed', async () => {
     const { state, store } = moodyStore()
     const guarded = guardStore(store, { timeoutMs: 10 })
