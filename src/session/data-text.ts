@@ -1,12 +1,16 @@
 import type { JsonObject } from './session.ts'
 
-const texts = new WeakMap<JsonObject, string>()
+let lastData: JsonObject | undefined
+let lastText = ''
 
-/** The JSON text of a session's data. A state is measured, stored and signed, but never changes: the text is made once. */
+/**
+ * The JSON text of a session's data. A state is measured and then stored: the text is made once for both. Only the last is kept:
+ * with a table by state the garbage collector costs more than making it again.
+ */
 export function dataTextOf(data: JsonObject): string {
-  const known = texts.get(data)
-  if (known !== undefined) return known
-  const text = JSON.stringify(data)
-  texts.set(data, text)
-  return text
+  if (data !== lastData) {
+    lastText = JSON.stringify(data)
+    lastData = data
+  }
+  return lastText
 }

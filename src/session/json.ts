@@ -14,7 +14,6 @@ export interface JsonLimits {
   readonly maxMembers: number
 }
 
-const SPACE = /[\t\n\r ]*/y
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 const SAFE_INTEGER = /^-?[1-9]\d{0,14}$|^0$/
 
@@ -85,19 +84,19 @@ class ExactParser {
 
   private parseObject(depth: number): JsonObject {
     this.enter(depth)
-    const entries = new Map<string, Json>()
-    if (this.take('}')) return {}
+    const object: Record<string, Json> = {}
+    if (this.take('}')) return object
     do {
       this.skipSpace()
       if (this.text[this.at] !== '"') this.fail('json', 'expected a member name')
       const name = this.parseString()
-      if (entries.has(name)) this.fail('json', 'duplicate member')
+      if (Object.hasOwn(object, name)) this.fail('json', 'duplicate member')
       if (!this.take(':')) this.fail('json', 'expected ":"')
       this.count()
-      entries.set(name, this.parseValue(depth))
+      define(object, name, this.parseValue(depth))
     } while (this.take(','))
     if (!this.take('}')) this.fail('json', 'expected "," or "}"')
-    return Object.fromEntries(entries)
+    return object
   }
 
   private parseArray(depth: number): Json[] {
@@ -170,14 +169,23 @@ class ExactParser {
   }
 
   private skipSpace(): void {
-    SPACE.lastIndex = this.at
-    SPACE.exec(this.text)
-    this.at = SPACE.lastIndex
+    while (isSpace(this.text.charCodeAt(this.at))) this.at++
   }
 
   private fail(fault: JsonFault, detail: string): never {
     throw new JsonFaultError(fault, this.at, detail)
   }
+}
+
+/** Makes `__proto__` a member like any other, as assigning would not. */
+export function define(object: Record<string, Json>, name: string, value: Json): void {
+  if (name === '__proto__') Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true })
+  else object[name] = value
+}
+
+/** RFC 8259 section 2. */
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
 }
 
 /** Counts depth and members of a value; false when it exceeds the limits. */

@@ -1,3 +1,4 @@
+import { define } from './json.ts'
 import { isJsonObject, type Json, type JsonObject } from './session.ts'
 
 /** Applies `patch` to `target` (RFC 7396 section 2): null removes a member, objects merge, all else replaces. Idempotent. */
@@ -9,15 +10,10 @@ export function mergePatch(target: Json | undefined, patch: Json): Json {
 /** mergePatch for two objects; the result is always an object. */
 export function mergeObject(target: JsonObject, patch: JsonObject): JsonObject {
   const merged: Record<string, Json> = { ...target }
-  for (const [name, value] of Object.entries(patch)) {
+  for (const name of Object.keys(patch)) {
+    const value = patch[name] as Json
     if (value === null) delete merged[name]
     else define(merged, name, mergePatch(Object.hasOwn(target, name) ? target[name] : undefined, value))
   }
   return merged
-}
-
-/** Makes `__proto__` a member like any other, as assigning would not. */
-function define(object: Record<string, Json>, name: string, value: Json): void {
-  if (name === '__proto__') Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true })
-  else object[name] = value
 }

@@ -30,15 +30,15 @@ export function createTurns<T>(): Turns<T> {
   }
 
   return {
-    async take(key, work) {
+    take(key, work) {
       const before = tails.get(key)
       const turn = before ? after(before, work) : work(undefined)
       tails.set(key, turn)
-      try {
-        return await turn
-      } finally {
+      const leave = (): void => {
         if (tails.get(key) === turn) tails.delete(key)
       }
+      turn.then(leave, leave)
+      return turn
     },
   }
 }

@@ -19,6 +19,8 @@ export interface AssertionKey {
 export interface AssertedSession {
   readonly session: Session
   readonly version: Version
+  /** The JSON of the session's data, where it is at hand. */
+  readonly dataText?: string | undefined
 }
 
 /** Signs assertions for one audience and one projection. */
@@ -59,6 +61,7 @@ export function createAssertionSigner(audience: string, expose: readonly DataPat
   const header = base64url(JSON.stringify({ typ: 'session+jwt', alg: key.alg, kid: key.id }))
   const issuerAndAudience = JSON.stringify({ iss: options.issuer, aud: audience }).slice(0, -1)
   const subjectOf = createSubjectReader(options.subject)
+  const exposesAll = expose.some((path) => path.length === 0)
   const reusable = createRecent<Signed>(MAX_REUSED_CHARS)
 
   function signNow(asserted: AssertedSession | undefined, issuedAt: number): string {
@@ -69,11 +72,11 @@ export function createAssertionSigner(audience: string, expose: readonly DataPat
   function claimsTextOf(asserted: AssertedSession | undefined, iat: number): string {
     const common = `${issuerAndAudience},"iat":${iat},"exp":${iat + options.lifetimeSeconds}`
     if (!asserted) return `${common},"new":true,"permanent":false,"data":{}}`
-    const { session: { handle, data, permanent }, version } = asserted
+    const { session: { handle, data, permanent }, version, dataText } = asserted
     const sub = subjectOf(data)
     const subject = sub === undefined ? '' : `,"sub":${JSON.stringify(sub)}`
     return `${common},"sid":${JSON.stringify(handle)}${subject},"ver":${JSON.stringify(version)},"new":false,"permanent":${permanent}`
-      + `,"data":${dataTextOf(project(data, expose))}}`
+      + `,"data":${exposesAll && dataText !== undefined ? dataText : dataTextOf(project(data, expose))}}`
   }
 
   return {

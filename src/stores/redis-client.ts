@@ -133,13 +133,11 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
     send,
     ...(client instanceof Cluster && { partOf: (key: string) => client.slots[slotOf(key)]?.[0] ?? '' }),
 
-    async run(script, key, args) {
-      try {
-        return await send('evalsha', [script.sha1, '1', key, ...args]) as Buffer
-      } catch (error) {
+    run(script, key, args) {
+      return send('evalsha', [script.sha1, '1', key, ...args]).catch((error: unknown) => {
         if (!(error instanceof StoreRefusal && error.message.startsWith('NOSCRIPT'))) throw error
-        return await send('eval', [script.source, '1', key, ...args]) as Buffer
-      }
+        return send('eval', [script.source, '1', key, ...args])
+      }) as Promise<Buffer>
     },
 
     async scan(cursor = '0:0', pattern, count) {

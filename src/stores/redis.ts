@@ -25,6 +25,11 @@ const HEADER_BYTES = EXPIRY_START + EXPIRY_DIGITS
 const RECORD = 'R'
 const TOMBSTONE = 'T'
 const PING_TTL_MS = 1_000
+/** First characters of the scripts' replies (redis-script.ts). */
+const STORED = 0x53
+const MISSING = 0x4d
+const ENDED = 0x45
+const FOREIGN = 0x46
 
 /**
  * Sessions in Redis or Valkey, one string per key. A load is one GET, a write one EVALSHA. Redis removes what has expired by its own
@@ -35,59 +40,51 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
   const { keyPrefix = 'session:', timeoutMs = 250, clock = systemClock } = options
   const client = createRedisClient({ ...options, timeoutMs })
 
-  /** Runs a script; the answer without its first character, which is `answer`. */
-  async function run(operation: string, script: RedisScript, key: string, args: (string | Buffer)[]): Promise<{ answer: string; value: Buffer }> {
-    try {
-      const reply = await client.run(script, keyPrefix + key, [String(clock()), ...args])
-      const answer = reply.toString('latin1', 0, 1)
-      if (answer === 'F') throw foreignValue()
-      return { answer, value: reply.subarray(1) }
-    } catch (error) {
-      throw new StoreUnavailableError('redis', operation, error)
-    }
+  /** Runs a script and reads its reply. */
+  function run<T>(operation: string, script: RedisScript, key: string, args: (string | Buffer)[], read: (reply: Buffer) => T): Promise<T> {
+    const answered = client.run(script, keyPrefix + key, [String(clock()), ...args])
+    return understood(operation, answered, (reply) => {
+      if (reply[0] === FOREIGN) throw foreignValue()
+      return read(reply)
+    })
   }
 
-  function outcomeOf(answer: string, value: Buffer, version: Version): WriteOutcome {
-    if (answer === 'S') return { outcome: 'stored', version }
-    if (answer === 'M') return { outcome: 'missing' }
-    return { outcome: 'conflict', current: decode(value)! }
+  function write(operation: string, script: RedisScript, key: string, version: Version, args: (string | Buffer)[]): Promise<WriteOutcome> {
+    return run(operation, script, key, args, (reply) => {
+      if (reply[0] === STORED) return { outcome: 'stored', version }
+      if (reply[0] === MISSING) return { outcome: 'missing' }
+      return { outcome: 'conflict', current: decode(reply.subarray(1))! }
+    })
   }
 
   return {
     kind: 'redis',
     ...(client.partOf && { partOf: (key: string) => client.partOf!(keyPrefix + key) }),
 
-    async load(key) {
-      try {
-        const value = await client.send('get', [keyPrefix + key])
+    load(key) {
+      return understood('load', client.send('get', [keyPrefix + key]), (value) => {
         const record = value ? decode(value) : undefined
         return record && record.expiresAt > clock() ? record : undefined
-      } catch (error) {
-        throw new StoreUnavailableError('redis', 'load', error)
-      }
+      })
     },
 
-    async create(key, bytes, expiresAt) {
+    create(key, bytes, expiresAt) {
       const version = mintVersion()
-      const { answer, value } = await run('create', CREATE, key, [encode(RECORD, version, expiresAt, bytes), String(expiresAt)])
-      return outcomeOf(answer, value, version)
+      return write('create', CREATE, key, version, [encode(RECORD, version, expiresAt, bytes), String(expiresAt)])
     },
 
-    async replace(key, expected, bytes, expiresAt) {
+    replace(key, expected, bytes, expiresAt) {
       const version = mintVersion()
-      const args = [encode(RECORD, version, expiresAt, bytes), String(expiresAt), expected]
-      const { answer, value } = await run('replace', REPLACE, key, args)
-      return outcomeOf(answer, value, version)
+      return write('replace', REPLACE, key, version, [encode(RECORD, version, expiresAt, bytes), String(expiresAt), expected])
     },
 
-    async touch(key, expiresAt) {
-      await run('touch', TOUCH, key, [digits(expiresAt), String(expiresAt)])
+    touch(key, expiresAt) {
+      return run('touch', TOUCH, key, [digits(expiresAt), String(expiresAt)], () => undefined)
     },
 
-    async destroy(key, tombstoneUntil) {
+    destroy(key, tombstoneUntil) {
       const tombstone = encode(TOMBSTONE, mintVersion(), tombstoneUntil, new Uint8Array(0))
-      const { answer, value } = await run('destroy', DESTROY, key, [tombstone, String(tombstoneUntil)])
-      return answer === 'E' ? decode(value) : undefined
+      return run('destroy', DESTROY, key, [tombstone, String(tombstoneUntil)], (reply) => reply[0] === ENDED ? decode(reply.subarray(1)) : undefined)
     },
 
     async scan(cursor, limit) {
@@ -118,6 +115,13 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
       client.close()
     },
   }
+}
+
+/** What an answer means; anything that goes wrong on the way is the store's absence. One continuation: this is the path of every request. */
+function understood<Reply, T>(operation: string, answered: Promise<Reply>, read: (reply: Reply) => T): Promise<T> {
+  return answered.then(read).catch((error: unknown) => {
+    throw new StoreUnavailableError('redis', operation, error)
+  })
 }
 
 /** As text where the bytes are text: ioredis sends that with its command in one piece, bytes in several. */
