@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { SessionConflictError, SessionCorruptError } from '../errors.ts'
 import { createRecent } from '../recent.ts'
 import { TransientMap } from '../transient-map.ts'
-import { openSuccessor, storeKeyOf } from '../signing/ids.ts'
+import { openSuccessor } from '../signing/ids.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { Codec, Envelope, StoredSession } from './codec.ts'
 import { expiryOf, touchedAtOf, type LifetimePolicy } from './lifetime.ts'
@@ -59,7 +59,7 @@ interface Reading {
   readonly result: Promise<Loaded | undefined>
 }
 
-export function createLoader(store: SessionStore, codec: Codec, policy: LifetimePolicy, clock: Clock): Loader {
+export function createLoader(store: SessionStore, codec: Codec, policy: LifetimePolicy, clock: Clock, storeKeyOf: (id: SessionId) => string): Loader {
   const inFlight = new TransientMap<string, Reading>()
 
   const keys = createRecent<string>(MAX_KEYS)

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
 import { MutationRefusedError, SessionConflictError, type StoreUnavailableError } from '../errors.ts'
 import type { CookieSigner } from '../signing/cookie-signer.ts'
-import { handleOf, mintSessionId, sealSuccessor, storeKeyOf } from '../signing/ids.ts'
+import { handleOf, mintSessionId, sealSuccessor, storeKeyOf as hashedKeyOf } from '../signing/ids.ts'
 import type { SessionStore } from '../stores/store.ts'
 import { createAdoption, type OldSession } from './adoption.ts'
 import type { Codec } from './codec.ts'
@@ -55,6 +55,8 @@ export interface SessionsOptions {
   readonly store: SessionStore
   readonly codec: Codec
   readonly cookies: CookieSigner
+  /** Where the session of an id is stored. Default: under its hash; in a store shared with an app, where the app looks for it. */
+  readonly storeKeyOf?: (id: SessionId) => string
   /** Keys the public handle of new ids. */
   readonly handleSecret: string
   readonly policy: LifetimePolicy
@@ -114,7 +116,8 @@ const NOTHING_OPENED: Opened = { ...NO_SESSION, wasPresented: true }
 
 export function createSessions(options: SessionsOptions): Sessions {
   const { store, codec, cookies, policy, clock, events, subjects } = options
-  const plainLoader = createLoader(store, codec, policy, clock)
+  const { storeKeyOf = hashedKeyOf } = options
+  const plainLoader = createLoader(store, codec, policy, clock, storeKeyOf)
   const loader = subjects?.guard(plainLoader) ?? plainLoader
   const turns = createTurns<Turn>()
   const encode = (key: string, session: Session): Uint8Array => codec.encode(key, { kind: 'live', session })
