@@ -39,6 +39,7 @@ function storeText(store: StoreConfig): string {
       return store.cluster ? `redis cluster at ${store.cluster.join(', ')}` : `redis at ${redactedUrl(store.url)}`
     case 'memcached': return `memcached at ${store.servers.join(', ')}`
     case 'mongodb': case 'postgres': case 'mysql': return `${store.kind} at ${redactedUrl(store.url)}`
+    case 'cookie': return 'cookie: in the browser, the last writer wins'
     case 'custom': return `custom, ${store.module}`
   }
 }

@@ -34,6 +34,7 @@ async function migrate(args: ConfigArguments, options: MigrateOptions): Promise<
   const { keyPrefix, dryRun } = options
   const { loaded: { config } } = await openConfig(args)
   if (config.store.kind === 'memory') throw new CommandError('the configured store is memory: what is put there is gone when this command ends')
+  if (config.store.kind === 'cookie') throw new CommandError('the configured store is cookie: only a visitor\'s own browser can put a session there; migrate into another store')
   const source = await openSource(options)
   const progress = openProgress(source.total)
   const reasons: string[] = []

@@ -1,5 +1,6 @@
 import { checkAdapters } from './checks/adapters.ts'
 import { checkCookie } from './checks/cookie.ts'
+import { checkCookieStore } from './checks/cookie-store.ts'
 import { checkHeaderPrefix } from './checks/header-prefix.ts'
 import type { Judge } from './checks/judge.ts'
 import { checkKeys } from './checks/keys.ts'
@@ -12,6 +13,7 @@ import type { Config } from './schema.ts'
 export function crossCheck(config: Config, judge: Judge): void {
   checkListeners(config, judge)
   checkCookie(config, judge)
+  checkCookieStore(config, judge)
   checkHeaderPrefix(config, judge)
   checkKeys(config, judge)
   checkRoutes(config, judge)

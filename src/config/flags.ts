@@ -3,7 +3,7 @@ import type { ConfigProblem } from '../errors.ts'
 import { nearestName } from './nearest-name.ts'
 import { accepts, isListSchema, isScalarSchema, type Schema, schemasAt, typedText, walkSchema } from './schema-walk.ts'
 import { configShape } from './schema.ts'
-import { SECRET_MEMBERS } from './secret-files.ts'
+import { FILE_MEMBERS } from './secret-files.ts'
 import { isMembers, type Path, pathText, valueAt, withValue } from './tree.ts'
 
 /** `store.url` -> what was given for it: text, a list of texts (a repeated flag), or an already typed value. */
@@ -88,9 +88,9 @@ function withStoreKind(tree: unknown, flags: Flags): unknown {
 /** A flag for `secret` replaces the file's `secretFile`, and the reverse. */
 function withoutTwin(tree: unknown, path: Path): unknown {
   const name = String(path.at(-1))
-  const secret = name.replace(/File$/, '')
-  if (!SECRET_MEMBERS.includes(secret)) return tree
-  return withValue(tree, [...path.slice(0, -1), name === secret ? `${secret}File` : secret], undefined)
+  const member = name.replace(/File$/, '')
+  if (!FILE_MEMBERS.includes(member)) return tree
+  return withValue(tree, [...path.slice(0, -1), name === member ? `${member}File` : member], undefined)
 }
 
 function pathOf(name: string): Path {

@@ -6,6 +6,8 @@ import { isMembers, type Path, pathText, valueAt, withValue } from './tree.ts'
 
 /** Members that hold a secret and have a `...File` form. */
 export const SECRET_MEMBERS: readonly string[] = ['secret', 'privateKey', 'publicKey', 'password', 'secretKey']
+/** Members with a `...File` form. */
+export const FILE_MEMBERS: readonly string[] = [...SECRET_MEMBERS, 'notBefore']
 const MAX_SECRET_BYTES = 65_536
 
 export interface SecretsRead {
@@ -19,7 +21,7 @@ export interface SecretsRead {
 }
 
 /**
- * Puts the content of each `secretFile`, `privateKeyFile`, `publicKeyFile` and `passwordFile` where the value itself could have been
+ * Puts the content of each `secretFile`, `privateKeyFile`, `publicKeyFile`, `passwordFile`, ... where the value itself could have been
  * written. One trailing newline is dropped, nothing else: white space around a secret is refused, not guessed at.
  */
 export async function readSecretFiles(tree: unknown, baseDir: string): Promise<SecretsRead> {
@@ -42,7 +44,7 @@ export async function readSecretFiles(tree: unknown, baseDir: string): Promise<S
     const read = await readSecret(resolve(baseDir, file))
     if ('problem' in read) fail(read.problem)
     else result = withValue(result, target, read.value)
-    if ('warning' in read && read.warning !== undefined) warnings.push({ path: at, message: read.warning })
+    if ('warning' in read && read.warning !== undefined && SECRET_MEMBERS.includes(String(target.at(-1)))) warnings.push({ path: at, message: read.warning })
   }
   return { tree: result, problems, warnings, missing, files }
 }
@@ -58,7 +60,7 @@ function secretFilesOf(tree: unknown, path: Path = []): SecretFile[] {
   if (!isMembers(tree)) return []
   return Object.entries(tree).flatMap(([name, value]) => {
     const member = name.endsWith('File') ? name.slice(0, -'File'.length) : undefined
-    if (member === undefined || !SECRET_MEMBERS.includes(member) || typeof value !== 'string') return secretFilesOf(value, [...path, name])
+    if (member === undefined || !FILE_MEMBERS.includes(member) || typeof value !== 'string') return secretFilesOf(value, [...path, name])
     return [{ path: [...path, name], target: [...path, member], file: value }]
   })
 }

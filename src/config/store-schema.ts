@@ -92,6 +92,14 @@ const sqlite = z.strictObject({
   timeout: duration.prefault('2s').describe('Deadline of one call'),
 })
 
+const instant = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/, 'expected an instant such as 2030-01-31T12:00:00Z')
+  .refine((text) => !Number.isNaN(Date.parse(text)), 'is no day or time that exists')
+const cookie = z.strictObject({
+  kind: z.literal('cookie').describe('In the browser itself, sealed: nothing to run, no compare-and-set, a copied cookie outlives a logout'),
+  notBefore: instant.optional().describe('Sessions that began before this instant have ended, once it has come: the way to end them all'),
+  notBeforeFile: z.string().min(1).optional().describe('File holding it, instead of `notBefore`; "sessiongate sessions revoke --all" writes it'),
+})
+
 const custom = z.strictObject({
   kind: z.literal('custom').describe('Your own module, which passes the conformance suite of sessiongate/testing'),
   module: z.string().min(1).describe('Path or package; its default export opens the store'),
@@ -99,7 +107,7 @@ const custom = z.strictObject({
   timeout,
 })
 
-export const store = z.discriminatedUnion('kind', [memory, file, redis, memcached, mongodb, postgres, mysql, sqlite, custom], {
-  error: 'expected kind: memory, file, redis, memcached, mongodb, postgres, mysql, sqlite or custom',
+export const store = z.discriminatedUnion('kind', [memory, file, redis, memcached, mongodb, postgres, mysql, sqlite, cookie, custom], {
+  error: 'expected kind: memory, file, redis, memcached, mongodb, postgres, mysql, sqlite, cookie or custom',
 })
 export type StoreConfig = z.output<typeof store>

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { BodyTooLargeError, HeadersTooLargeError, RateLimitedError, RequestInvalidError, TargetTooLongError } from '../errors.ts'
-import { splitCookies, type SplitCookies } from '../http/cookie.ts'
+import type { SplitCookies } from '../http/cookie.ts'
 import type { RequestHeaders } from '../http/request-headers.ts'
 import { checkLoop, publicViewOf, type Peer, type PublicView } from '../proxy/forwarded.ts'
 import type { Gateway } from './gateway.ts'
@@ -39,7 +39,7 @@ export function admit(gateway: Gateway, request: IncomingMessage, peer: Peer): A
   const view = publicViewOf(effective, peer, gateway.isTrusted)
   if (gateway.rateLimiter && !gateway.rateLimiter.allows(view.clientAddress)) throw new RateLimitedError()
   if ((headers.contentLength ?? 0) > route.maxBodyBytes) throw new BodyTooLargeError(route.maxBodyBytes)
-  const cookies = splitCookies(headers.cookies, gateway.cookie.name)
+  const cookies = gateway.cookies.split(headers.cookies)
   return { method, version, route, target, headers: effective, cookies, peer, view }
 }
 

@@ -7,12 +7,12 @@ import type { RouteConfig } from '../config/route-schema.ts'
 import type { SessionConfig } from '../config/session-schema.ts'
 import type { MutationRules } from '../session/mutation.ts'
 import { parsePath } from '../session/paths.ts'
-import type { CookieSigner } from '../signing/cookie-signer.ts'
 
 export interface AdapterContext {
   readonly session: SessionConfig
   readonly cookieKeys: readonly { readonly id: string; readonly secret: string }[]
-  readonly cookies: CookieSigner
+  /** Whether a value under our own cookie's name is one of ours. */
+  readonly isOurs: (value: string) => boolean
   readonly rules: MutationRules
   readonly clock: Clock
 }
@@ -105,11 +105,11 @@ function secretBytesOf(secretKey: string, { secretKeyEncoding }: AdapterConfig |
   return Buffer.from(secretKey, secretKeyEncoding === 'text' ? 'utf8' : secretKeyEncoding)
 }
 
-function oldCookiesOf({ cookieName, cookiePath, cookieDomain }: AdapterConfig | MigratedConfig, { session, cookies }: AdapterContext): OldCookies {
+function oldCookiesOf({ cookieName, cookiePath, cookieDomain }: AdapterConfig | MigratedConfig, { session, isOurs }: AdapterContext): OldCookies {
   const { name, path, domain } = session.cookie
   return {
     name: cookieName, path: cookiePath, domain: cookieDomain,
     own: { name, path, domain },
-    isOurs: (value) => cookies.unsign(value) !== undefined,
+    isOurs,
   }
 }

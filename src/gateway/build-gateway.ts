@@ -14,15 +14,14 @@ import { createUpstream, type Upstream } from '../proxy/upstream-pool.ts'
 import { dataTextOf } from '../session/data-text.ts'
 import { isWithinLimits } from '../session/json.ts'
 import { parsePath } from '../session/paths.ts'
-import { createSessions } from '../session/sessions.ts'
 import type { MutationRules } from '../session/mutation.ts'
 import type { Json, Session } from '../session/session.ts'
 import { assertionKeyOf, createAssertionSigner, jwksOf, type AssertionOptions } from '../signing/assertion.ts'
-import { createCookieSigner } from '../signing/cookie-signer.ts'
 import { createKeyRing } from '../signing/keyring.ts'
 import { verificationKeyOf } from '../signing/verify-jws.ts'
 import type { SessionStore } from '../stores/store.ts'
 import { buildAdapter } from './build-adapter.ts'
+import { buildSessions } from './build-sessions.ts'
 import type { Gateway } from './gateway.ts'
 import { createRateLimiter } from './rate-limit.ts'
 import { createRouteTable, type Route } from './route.ts'
@@ -47,52 +46,46 @@ export async function buildGateway(config: Config, { store, clock, log, metrics,
     subject: config.session.subject === undefined ? undefined : parsePath(config.session.subject),
     clock,
   }
-  const cookieKeys = createKeyRing(config.keys.cookie.map(({ id, secret }) => ({ id, secret: secret ?? '' })))
-  const cookieSigner = createCookieSigner(cookieKeys)
+  const parts = sessionPartsOf(config, store, clock)
+  const { cookie } = config.session
+  const { sessions, cookies } = await buildSessions(config, {
+    store,
+    parts,
+    cookie: { ...cookie, domain: cookie.domain },
+    rotateOn: config.session.rotateOn.map(parsePath),
+    subject: assertionOptions.subject,
+    clock,
+    events: {
+      conflict: metrics.conflict,
+      ambiguousCookies: metrics.ambiguousCookies,
+      touchFailed(error) {
+        metrics.touchFailed()
+        log.warn({ err: error instanceof Error ? error.message : 'unknown' }, 'an expiry could not be moved')
+      },
+    },
+  })
   const upstreams = await openUpstreams(config, metrics, log)
   const { maxBytes, maxDepth, maxMembers } = config.session
   const routes = await Promise.all(config.routes.map(async (route) => {
     const rules = { allow: new Set(route.mutations.allow), writable: route.writable.map(parsePath), limits: { maxBytes, maxDepth, maxMembers } }
-    const adapter = await buildAdapter(route, { session: config.session, cookieKeys: config.keys.cookie, cookies: cookieSigner, rules, clock })
+    const adapter = await buildAdapter(route, { session: config.session, cookieKeys: config.keys.cookie, isOurs: cookies.isOurs, rules, clock })
     return routeOf(config, route, upstreams, { assertions: assertionOptions, rules, adapter })
   }))
   const names = ownNames(config.headerPrefix)
-  const { cookie } = config.session
-  const parts = sessionPartsOf(config, store, clock)
   const deadlines = createDeadlines()
 
   return {
     routes: createRouteTable(routes),
     upstreams: [...upstreams.values()],
-    sessions: createSessions({
-      store,
-      codec: parts.codec,
-      cookies: cookieSigner,
-      handleSecret: cookieKeys.current.secret,
-      policy: parts.policy,
-      rotateOn: config.session.rotateOn.map(parsePath),
-      subject: assertionOptions.subject,
-      subjects: parts.subjects,
-      tombstoneMs: parts.tombstoneMs,
-      clock,
-      events: {
-        conflict: metrics.conflict,
-        ambiguousCookies: metrics.ambiguousCookies,
-        touchFailed(error) {
-          metrics.touchFailed()
-          log.warn({ err: error instanceof Error ? error.message : 'unknown' }, 'an expiry could not be moved')
-        },
-      },
-    }),
+    sessions,
     store,
     inventory: parts.inventory,
     checkStorable: storableCheckOf(config.session, routes),
-    cookie: { ...cookie, domain: cookie.domain },
-    cookieSigner,
+    cookies,
     names,
     issuer: config.issuer,
     readRequestHeaders: createRequestHeadersReader(names),
-    readResponseHeaders: createResponseHeadersReader(names, cookie.name),
+    readResponseHeaders: createResponseHeadersReader(names, ...cookies.names),
     isTrusted: createTrust(config.trustedProxies),
     via: config.via,
     limits: {

@@ -1,6 +1,5 @@
 import type { Clock } from '../clock.ts'
 import type { IsTrusted } from '../http/addresses.ts'
-import type { CookieAttributes } from '../http/cookie.ts'
 import type { OwnNames } from '../http/field-names.ts'
 import type { ReadRequestHeaders } from '../http/request-headers.ts'
 import type { ReadResponseHeaders } from '../http/response-headers.ts'
@@ -13,9 +12,9 @@ import type { SessionStore } from '../stores/store.ts'
 import type { Inventory } from '../session/inventory.ts'
 import type { Session } from '../session/session.ts'
 import type { Sessions } from '../session/sessions.ts'
-import type { CookieSigner } from '../signing/cookie-signer.ts'
 import type { RouteTable } from './route.ts'
 import type { RateLimiter } from './rate-limit.ts'
+import type { SessionCookies } from './session-cookies.ts'
 import type { Tunnels } from './tunnels.ts'
 
 export interface RequestLimits extends ClientLimits {
@@ -33,8 +32,7 @@ export interface Gateway {
   readonly inventory: Inventory
   /** Throws SessionTooLargeError when a state is over session.maxBytes, or over what an upstream that sees it accepts. */
   readonly checkStorable: (next: Session) => void
-  readonly cookie: CookieAttributes
-  readonly cookieSigner: CookieSigner
+  readonly cookies: SessionCookies
   readonly names: OwnNames
   /** `iss` of assertions and `aud` of signed mutations. */
   readonly issuer: string

@@ -1,10 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import { cacheControlFor, varyByCookie } from '../http/caching.ts'
-import { clearCookieLine, setCookieLine } from '../http/cookie.ts'
 import type { ResponseHeaders } from '../http/response-headers.ts'
 import { UpstreamProtocolError } from '../errors.ts'
 import type { UpstreamResponse } from '../proxy/forward.ts'
-import type { CookieChange, Committed, Opened } from '../session/sessions.ts'
+import type { Committed, Opened } from '../session/sessions.ts'
 import type { Admitted } from './admit.ts'
 import type { Gateway } from './gateway.ts'
 import { mountResponse } from './mount.ts'
@@ -15,8 +14,8 @@ export function clientHeadersOf(gateway: Gateway, admitted: Admitted, opened: Op
   const fields = head.fields
   if (route.stripPrefix || route.upstreamHost !== undefined) mountResponse(fields, mountOf(admitted))
   if (head.foreignCookies > 0) gateway.metrics.foreignCookie(route.name)
-  const setCookie = cookieLineOf(gateway, committed.cookie)
-  if (setCookie !== undefined) fields.push('Set-Cookie', setCookie)
+  const { cookie } = committed
+  if (cookie.kind !== 'keep') for (const line of gateway.cookies.linesFor(cookie, admitted.cookies)) fields.push('Set-Cookie', line)
   if (route.session === 'none') {
     for (const value of head.vary) fields.push('Vary', value)
     for (const value of head.cacheControl) fields.push('Cache-Control', value)
@@ -25,7 +24,7 @@ export function clientHeadersOf(gateway: Gateway, admitted: Admitted, opened: Op
   }
   fields.push('Vary', varyByCookie(head.vary))
   // Made without the session because the store was away: true for this moment alone.
-  const isTransient = setCookie !== undefined || opened.unavailable !== undefined
+  const isTransient = cookie.kind !== 'keep' || opened.unavailable !== undefined
   const isShared = route.cache === 'upstream' && !isTransient
   const cacheControl = isShared ? head.cacheControl.join(', ') || undefined : cacheControlFor(head.cacheControl, isTransient, opened.loaded !== undefined)
   if (cacheControl !== undefined) fields.push('Cache-Control', cacheControl)
@@ -39,14 +38,6 @@ function mountOf({ route, view }: Admitted): Parameters<typeof mountResponse>[1]
     prefix: route.stripPrefix ? route.path.replace(/\/$/, '') : '',
     publicOrigin: `${view.proto}://${view.host}`,
     ownAuthorities: [view.host.toLowerCase(), ...targets],
-  }
-}
-
-function cookieLineOf({ cookie, cookieSigner, clock }: Gateway, change: CookieChange): string | undefined {
-  switch (change.kind) {
-    case 'keep': return undefined
-    case 'clear': return clearCookieLine(cookie)
-    case 'set': return setCookieLine(cookie, cookieSigner.sign(change.id), change.permanentUntil, clock())
   }
 }
 

@@ -2,6 +2,7 @@ import { hkdfSync } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config/schema.ts'
 import { createPlainCodec, createSealedCodec, type Codec, type RecordKey } from '../session/codec.ts'
+import { createCookieInventory } from '../session/cookie-inventory.ts'
 import { createInventory, type Inventory } from '../session/inventory.ts'
 import type { LifetimePolicy } from '../session/lifetime.ts'
 import { parsePath } from '../session/paths.ts'
@@ -33,7 +34,8 @@ export function sessionPartsOf(config: Config, store: SessionStore, clock: Clock
   const common = { store, codec, policy, clock, subjectOf, tombstoneMs }
   const limit = maxPerSubject === undefined ? undefined : { sessions: maxPerSubject, over: onMaxPerSubject }
   const subjects = revocation || limit ? createSubjects({ ...common, limit }) : undefined
-  return { codec, policy, subjects, tombstoneMs, inventory: createInventory({ ...common, subjects }) }
+  const inventory = config.store.kind === 'cookie' ? createCookieInventory(subjects) : createInventory({ ...common, subjects })
+  return { codec, policy, subjects, tombstoneMs, inventory }
 }
 
 function subjectReaderOf({ session: { subject } }: Config): (data: JsonObject) => string | undefined {

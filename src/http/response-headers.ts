@@ -11,7 +11,7 @@ export interface ResponseHeaders {
   /** Lines of the fields that tell shared caches more than Cache-Control: name, value, name, value, ... */
   readonly targetedCacheControl: readonly string[]
   readonly mutation: MutationFields & { readonly signed: readonly string[] }
-  /** Set-Cookie lines under our own cookie's name, left out of `fields`. */
+  /** Set-Cookie lines under our own cookies' names, left out of `fields`. */
   readonly foreignCookies: number
   /** Set-Cookie lines that an adapter claims, left out of `fields`. */
   readonly claimedCookies: readonly string[]
@@ -38,10 +38,10 @@ function kindOf(name: string, own: OwnNames): Kind {
 
 const NO_COOKIES: readonly string[] = []
 
-/** `cookieName` is compared without case: browsers match the `__Host-` prefix that way (RFC 6265bis section 4.1.3). */
-export function createResponseHeadersReader(own: OwnNames, cookieName: string): ReadResponseHeaders {
+/** `cookieNames` are compared without case: browsers match the `__Host-` prefix that way (RFC 6265bis section 4.1.3). */
+export function createResponseHeadersReader(own: OwnNames, ...cookieNames: readonly string[]): ReadResponseHeaders {
   const classify = memoizeByName((name) => kindOf(name, own))
-  const ownCookie = cookieName.toLowerCase()
+  const ownCookies = cookieNames.map((name) => name.toLowerCase())
 
   return (raw, claims) => {
     const fields: string[] = []
@@ -64,7 +64,7 @@ export function createResponseHeadersReader(own: OwnNames, cookieName: string): 
         case 'set-cookie': {
           const cookieName = cookieNameOf(value)
           if (claims?.(cookieName)) claimedCookies = [...claimedCookies, value]
-          else if (cookieName.toLowerCase() === ownCookie) foreignCookies++
+          else if (ownCookies.includes(cookieName.toLowerCase())) foreignCookies++
           else fields.push(name, value)
           break
         }

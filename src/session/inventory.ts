@@ -44,8 +44,8 @@ export interface Inventory {
 
 /** The store has no way to look through its records. */
 export class NotScannableError extends Error {
-  constructor(kind: string) {
-    super(`the ${kind} store cannot be looked through; only the sessions of one subject can be asked for, with session.revocation on`)
+  constructor(kind: string, instead = 'only the sessions of one subject can be asked for, with session.revocation on') {
+    super(`the ${kind} store cannot be looked through; ${instead}`)
   }
 }
 

@@ -20,7 +20,7 @@ export interface StoreContext {
  * with StoreUnavailableError when a local backend cannot be opened.
  */
 export async function openStore(config: StoreConfig, context: StoreContext): Promise<SessionStore> {
-  const timeoutMs = config.kind === 'memory' ? undefined : config.timeout
+  const timeoutMs = 'timeout' in config ? config.timeout : undefined
   return guardStore(await openBackend(config, context), { timeoutMs, onCall: context.onCall })
 }
 
@@ -58,6 +58,10 @@ async function openBackend(config: StoreConfig, { clock, onEvicted }: StoreConte
         },
         clock,
       })
+    }
+    case 'cookie': {
+      const { createCookieStore } = await import('./cookie.ts')
+      return createCookieStore()
     }
     case 'custom': {
       const { openCustomStore } = await import('./custom.ts')

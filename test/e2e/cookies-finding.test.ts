@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { rawResponse } from '../support/raw-upstream.ts'
 import { connectRaw, rawRequest, type RawReply } from '../support/raw-client.ts'
-import { startWorld, type World } from '../support/world.ts'
+import { cookieSigner, startWorld, type World } from '../support/world.ts'
 
 // Our cookie among others: found byte-exactly, taken out, never guessed at (N41, N42, CK1 to CK6, CK11, A15, A58).
 
@@ -146,7 +146,7 @@ describe('CK5 other cookies pass byte for byte', () => {
 })
 
 test('N51, SF1 a well-formed id that no one was given is not adopted: its bearer gets a new one', async () => {
-  const signer = world.gateway.cookieSigner
+  const signer = cookieSigner
   const unknown = signer.sign('A'.repeat(43) as Parameters<typeof signer.sign>[0])
   world.upstream.respondOnce(rawResponse({ headers: [['X-Session-Patch', '{"user":"eve"}']], body: 'ok' }))
   const reply = await send(`sid=${unknown}`)

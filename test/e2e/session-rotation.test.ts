@@ -7,7 +7,7 @@ import { counterOf } from '../support/metrics.ts'
 import { answerTo, claimsOf, dataOf, obey, order, type Order } from '../support/obedient-app.ts'
 import { connectRaw } from '../support/raw-client.ts'
 import { rawResponse } from '../support/raw-upstream.ts'
-import { startWorld, type World, type WorldOptions } from '../support/world.ts'
+import { cookieSigner, startWorld, type World, type WorldOptions } from '../support/world.ts'
 
 const MINUTE = 60_000
 
@@ -71,7 +71,7 @@ describe('SF3 login', () => {
   test('SF1 an id the client made up, signed or not, is never adopted', async () => {
     await using world = await gatedWorld()
     const made = 'A'.repeat(43) as SessionId
-    for (const cookie of [world.gateway.cookieSigner.sign(made), `c1.${made}.${'A'.repeat(43)}`, made]) {
+    for (const cookie of [cookieSigner.sign(made), `c1.${made}.${'A'.repeat(43)}`, made]) {
       using client = world.newClient()
       client.jar.set('sid', cookie)
       const reply = await order(client, { patch: { user: 'victim' } })

@@ -11,6 +11,8 @@ import { createMetrics, type Metrics } from '../../src/metrics.ts'
 import { createDeadlines } from '../../src/proxy/deadlines.ts'
 import type { JsonObject } from '../../src/session/session.ts'
 import { verificationKeyOf, verifyJws } from '../../src/signing/verify-jws.ts'
+import { createCookieSigner } from '../../src/signing/cookie-signer.ts'
+import { createKeyRing } from '../../src/signing/keyring.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { httpClient, type HttpClient } from './http-client.ts'
@@ -18,6 +20,8 @@ import { startRawUpstream, type RawUpstream } from './raw-upstream.ts'
 
 export const COOKIE_SECRET = 'c00kie-9f8e7d6c5b4a39281706f5e4d3c2b1a0'
 export const ASSERTION_SECRET = 'assert-0a1b2c3d4e5f60718293a4b5c6d7e8f9'
+/** Signs ids as the gateway of a world does. */
+export const cookieSigner = createCookieSigner(createKeyRing([{ id: 'c1', secret: COOKIE_SECRET }]))
 
 type Tree = Record<string, unknown>
 
