@@ -77,7 +77,7 @@ describe.each([
     cookies = Object.fromEntries(Object.keys(kinds).map((kind, i) => [kind, written[i] ?? {}]))
   }, 60_000)
 
-  test.for(Object.keys(kinds))('%s: a dry run, the migration, the same again; each visitor is found by the cookie they still have', async (name, { skip }) => {
+  test.for(Object.keys(kinds))('%s: a dry run, the migration, the same again; each visitor is found by the cookie they still have', { timeout: 30_000 }, async (name, { skip }) => {
     skip(reason !== undefined, reason)
     const kind = kinds[name]!
     const theirs = cookies[name]!
@@ -101,7 +101,7 @@ describe.each([
       await world.newClient().get('/', { headers: { cookie } })
       expect(world.lastClaims()).toMatchObject(user === spoiled ? { new: true } : { new: false, permanent: true, data: { user, cart: [1, { two: 2.5 }] } })
     }
-  }, 30_000)
+  })
 })
 
 test('a table of many pages is read whole, in a schema too', async () => {
