@@ -60,13 +60,15 @@ function isBlank(text: string, at: number): boolean {
   return code === 0x20 || code === 0x09
 }
 
-function skipBlanks(text: string, from: number): number {
+/** Where the first character from `from` on stands that is neither blank nor tab. */
+export function skipBlanks(text: string, from: number): number {
   let at = from
   while (at < text.length && isBlank(text, at)) at++
   return at
 }
 
-function trimBlanks(text: string, from: number): string {
+/** The text from `from` on without blanks and tabs at either end; `trim` would take other white space too, which is part of a name. */
+export function trimBlanks(text: string, from: number): string {
   const start = skipBlanks(text, from)
   let end = text.length
   while (end > start && isBlank(text, end - 1)) end--

@@ -74,6 +74,19 @@ describe('store', () => {
     expect(await cookiesAt(world, '/', { host: 'notexample.com' })).toBe('')
   })
 
+  test.each(['"com\x81', 'b\xfccher.example', '[::1', '%00', 'a b', '1.2.3.4.5.'])('FZ1: what no host can have as its domain, %j, is no cookie, and the answer goes on', async (domain) => {
+    const { world } = await setting([store])
+    const reply = await answered(world, [sets(`JSESSIONID=abc; Domain=${domain}`), sets('theme=dark')])
+    expect(reply.status).toBe(200)
+    expect(reply.all('set-cookie')).toEqual(['theme=dark'])
+    expect(await cookiesAt(world)).toBe('theme=dark')
+  })
+
+  test('FZ2: a name that begins with other white space is another cookie, as browsers see it', async () => {
+    const { world } = await setting([{ ...store, adopt: true }])
+    expect(await cookiesAt(world, '/', { cookie: '\xa0JSESSIONID=planted; \tJSESSIONID\t=theirs; x\xa0=\xa01' })).toBe('\xa0JSESSIONID=planted; x\xa0=\xa01; JSESSIONID=theirs')
+  })
+
   test('is for one app: no other upstream gets it', async () => {
     await using other = await startRawUpstream()
     await using app = await startRawUpstream()

@@ -23,6 +23,9 @@ export interface CookiePlace {
   readonly path: string
 }
 
+/** Both are lower case and ASCII where they can match at all; to canonicalize what an app sends as a domain can throw. */
+const AS_IT_IS = false
+
 /** RFC 6265bis section 5.5: no cookie lives longer. */
 const MAX_AGE_MS = 400 * 86_400_000
 
@@ -34,7 +37,7 @@ export function parseSetCookie(line: string, { host, path }: CookiePlace, now: E
   const cookie = Cookie.parse(line)
   if (!cookie || cookie.key === '') return undefined
   const { domain } = cookie
-  if (domain !== null && domain !== host && (domainMatch(host, domain) !== true || isShared(domain))) return undefined
+  if (domain !== null && domain !== host && (domainMatch(host, domain, AS_IT_IS) !== true || isShared(domain))) return undefined
   const expiry = cookie.expiryTime(new Date(now))
   return {
     name: cookie.key,
@@ -55,7 +58,7 @@ function isShared(domain: string): boolean {
 
 export function isSentTo(cookie: StoredCookie, { host, path }: CookiePlace, now: EpochMs): boolean {
   if (cookie.expiresAt !== undefined && cookie.expiresAt <= now) return false
-  const isHost = cookie.domain === host || (!cookie.isHostOnly && domainMatch(host, cookie.domain) === true)
+  const isHost = cookie.domain === host || (!cookie.isHostOnly && domainMatch(host, cookie.domain, AS_IT_IS) === true)
   return isHost && pathMatch(path, cookie.path)
 }
 

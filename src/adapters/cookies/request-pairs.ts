@@ -1,4 +1,6 @@
-/** One `name=value` of a Cookie line. */
+import { skipBlanks, trimBlanks } from '../../http/cookie.ts'
+
+/** One `name=value` of a Cookie line, read as browsers write it: nothing but blanks and tabs around either is left out. */
 export interface CookiePair {
   readonly name: string
   readonly value: string
@@ -18,13 +20,14 @@ export function mapCookiePairs(lines: readonly string[], take: (pair: CookiePair
       isChanged ||= taken !== undefined
       if (taken !== '') parts.push(taken === undefined ? part : ` ${taken}`)
     }
-    const text = isChanged ? parts.join(';').trimStart() : line
-    if (text.trim() !== '') mapped.push(text)
+    const text = isChanged ? parts.join(';') : line
+    const first = skipBlanks(text, 0)
+    if (first < text.length) mapped.push(isChanged ? text.slice(first) : text)
   }
   return mapped
 }
 
 function pairOf(part: string): CookiePair {
   const equals = part.indexOf('=')
-  return equals < 0 ? { name: '', value: part.trim() } : { name: part.slice(0, equals).trim(), value: part.slice(equals + 1).trim() }
+  return equals < 0 ? { name: '', value: trimBlanks(part, 0) } : { name: trimBlanks(part.slice(0, equals), 0), value: trimBlanks(part, equals + 1) }
 }

@@ -1,0 +1,32 @@
+import { describe, expect, test } from 'vitest'
+import { grownFrom, readCorpus } from './corpus.ts'
+import { bytesOf, NAMES, type FuzzedParser } from './parser.ts'
+
+/** Reading the most there can be takes milliseconds; what is quadratic in it takes seconds. */
+const MAX_MS = 1_000
+
+describe.each(NAMES)('%s', async (name) => {
+  const { parser } = await import(`./parsers/${name}.ts`) as { parser: FuzzedParser }
+  const corpus = readCorpus(name)
+
+  test('keeps its promises for every input of the corpus', async () => {
+    expect(corpus.size).toBeGreaterThan(0)
+    for (const [file, input] of [...parser.seeds.map((seed, i) => [`seed ${i}`, bytesOf(seed)] as const), ...corpus]) {
+      try {
+        await parser.check(input)
+      } catch (error) {
+        throw new Error(`${file}: ${JSON.stringify(input.toString('latin1'))}`, { cause: error })
+      }
+    }
+  })
+
+  test('reads the most there can be, made of any of them, in linear time', async () => {
+    for (const [file, input] of corpus) {
+      for (const grown of grownFrom(input, parser)) {
+        const startedAt = performance.now()
+        await parser.check(grown)
+        expect(performance.now() - startedAt, file).toBeLessThan(MAX_MS)
+      }
+    }
+  })
+})
