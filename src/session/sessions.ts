@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../clock.ts'
-import { MutationRefusedError, SessionConflictError, type StoreUnavailableError } from '../errors.ts'
+import { MutationRefusedError, SessionConflictError, StoreUnavailableError } from '../errors.ts'
 import type { CookieSigner } from '../signing/cookie-signer.ts'
 import { handleOf, mintSessionId, sealSuccessor, storeKeyOf as hashedKeyOf } from '../signing/ids.ts'
+import { StoreRefusal } from '../stores/refusal.ts'
 import type { SessionStore } from '../stores/store.ts'
 import { createAdoption, type OldSession } from './adoption.ts'
 import type { Codec } from './codec.ts'
@@ -278,16 +279,40 @@ export function createSessions(options: SessionsOptions): Sessions {
     return undefined
   }
 
+  /**
+   * Ends the session where it lives by now. Pointers that rotations left stay: to whoever follows one the session must not be over
+   * while, under its newer id, it is not.
+   */
   async function destroy({ loaded, wasPresented }: Opened): Promise<Committed> {
-    let id = loaded?.session.id
+    let standing: Loaded | undefined = loaded
+    for (let attempt = 1; standing && !await end(standing); attempt++) {
+      if (attempt === MAX_COMMIT_ATTEMPTS) await endAnyway(standing.session.id)
+      standing = await loader.reload(standing.session.id)
+    }
+    if (loaded) await subjects?.withdraw(loaded.session, loaded.key)
+    return { cookie: wasPresented ? CLEAR : KEEP, outcome: loaded ? 'destroyed' : 'none' }
+  }
+
+  /** False: another writer was first. A store that takes no write because it is full may still let go. */
+  async function end(standing: Loaded): Promise<boolean> {
+    try {
+      return await replace(standing, codec.encode(standing.key, { kind: 'gone' }), tombstoneUntil()) !== undefined
+    } catch (error) {
+      if (!(error instanceof StoreUnavailableError && error.cause instanceof StoreRefusal)) throw error
+      await endAnyway(standing.session.id)
+      return true
+    }
+  }
+
+  /** Whatever stands there, and where it points to. */
+  async function endAnyway(first: SessionId): Promise<void> {
+    let id: SessionId | undefined = first
     while (id !== undefined) {
       const key = storeKeyOf(id)
       const ended = await store.destroy(key, tombstoneUntil())
       loader.forget(key)
       id = ended && loader.successorOf(id, ended)
     }
-    if (loaded) await subjects?.withdraw(loaded.session, loaded.key)
-    return { cookie: wasPresented ? CLEAR : KEEP, outcome: loaded ? 'destroyed' : 'none' }
   }
 
   function setCookie(session: Session): CookieChange {

@@ -1,3 +1,4 @@
+import { createPlainCodec } from '../../src/session/codec.ts'
 import type { SessionStore, StoredRecord, WriteOutcome } from '../../src/stores/store.ts'
 
 export type StoreMethod = 'load' | 'create' | 'replace' | 'touch' | 'destroy' | 'ping'
@@ -14,6 +15,8 @@ interface Rule {
   readonly when: 'before' | 'after'
   readonly pass: () => Promise<void>
 }
+
+const PLAIN = createPlainCodec()
 
 function deferred(): { readonly promise: Promise<void>; readonly resolve: () => void } {
   let resolve = (): void => {}
@@ -50,10 +53,10 @@ export class GatedStore implements SessionStore {
     return this.calls.filter((call) => methods.includes(call)).length
   }
 
-  /** How many of them are live. */
+  /** How many of them hold a session or point to one; in plain text alone. */
   async liveRecords(): Promise<number> {
-    const records = await Promise.all(this.createdKeys.map((key) => this.inner.load(key)))
-    return records.filter((record) => record !== undefined).length
+    const records = await Promise.all(this.createdKeys.map(async (key) => ({ key, record: await this.inner.load(key) })))
+    return records.filter(({ key, record }) => record && PLAIN.decode(key, record.bytes).kind !== 'gone').length
   }
 
   forgetCalls(): void { this.calls.length = 0 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { SessionConflictError, StoreUnavailableError } from '../../src/errors.ts'
 import type { JsonObject } from '../../src/session/session.ts'
 import { NO_SESSION, type Committed } from '../../src/session/sessions.ts'
+import { StoreRefusal } from '../../src/stores/refusal.ts'
 import { harness, MINUTE, type Harness } from '../support/session-harness.ts'
 
 const KEPT = { kind: 'keep' }
@@ -322,6 +323,47 @@ describe('an emptied session', () => {
     const late = await world.open(world.cookie)
     expect(await world.request(world.cookie, { a: null })).toEqual({ cookie: { kind: 'clear' }, outcome: 'destroyed' })
     expect((await world.commit(late, { b: 1 })).outcome).toBe('dropped')
+    expect(await world.dataOf(world.cookie)).toBeUndefined()
+  })
+
+  test('that reached a rotated session only half way drops no change of what lives on', async () => {
+    const world = await started({ count: 0 })
+    const elsewhere = harness({ store: world.store })
+    const [ending, writing] = [await world.open(world.cookie), await elsewhere.open(world.cookie)]
+    const renewed = world.cookieOf(await elsewhere.request(world.cookie, undefined, 'rotate'))
+    const [, successor] = world.store.createdKeys
+    const inner = world.store.inner
+    const { replace, destroy } = inner
+    inner.replace = (key, ...rest) => key === successor ? Promise.reject(away()) : replace(key, ...rest)
+    inner.destroy = (key, ...rest) => key === successor ? Promise.reject(away()) : destroy(key, ...rest)
+    await expect(world.commit(ending, undefined, 'destroy')).rejects.toBeInstanceOf(StoreUnavailableError)
+    Object.assign(inner, { replace, destroy })
+
+    expect((await elsewhere.commit(writing, { count: 1 })).outcome).toBe('stored')
+    expect(await world.dataOf(renewed)).toEqual({ count: 1 })
+    await world.request(renewed, undefined, 'destroy')
+    expect(await world.store.liveRecords()).toBe(1)                  // the pointer, to the end
+    expect(await liveCount(world, [world.cookie, renewed])).toBe(0)
+  })
+
+  test('wins against writers that are always first', async () => {
+    const world = await started({ count: 0 })
+    const inner = world.store.inner
+    const { replace } = inner
+    inner.replace = async (key, expected, ...rest) => {
+      const { outcome } = await replace(key, expected, ...rest)
+      return { outcome: outcome === 'missing' ? 'missing' : 'conflict' }
+    }
+    expect((await world.commit(await world.open(world.cookie), undefined, 'destroy')).outcome).toBe('destroyed')
+    inner.replace = replace
+    expect(await world.dataOf(world.cookie)).toBeUndefined()
+  })
+
+  test('works on a store that is full: it takes no write but lets go', async () => {
+    const world = await started({ count: 0 })
+    const opened = await world.open(world.cookie)
+    world.store.fail('replace', new StoreUnavailableError('memory', 'replace', new StoreRefusal('out of memory')))
+    expect((await world.commit(opened, undefined, 'destroy')).outcome).toBe('destroyed')
     expect(await world.dataOf(world.cookie)).toBeUndefined()
   })
 
