@@ -52,6 +52,8 @@ const MAX_REUSED_CHARS = 4 * 1_024 * 1_024
 interface Signed {
   readonly version: Version | undefined
   readonly token: string
+  /** Before it: the clock was ahead then, and no verifier takes what is issued in a time to come. */
+  readonly reusableFrom: number
   readonly reusableUntil: number
 }
 
@@ -85,10 +87,11 @@ export function createAssertionSigner(audience: string, expose: readonly DataPat
       // The handle is a keyed hash of the whole id, and a version is minted per write: both equal mean equal claims.
       const handle = asserted?.session.handle ?? ''
       const known = reusable.get(handle)
-      if (known && known.version === asserted?.version && now < known.reusableUntil) return known.token
+      if (known && known.version === asserted?.version && now < known.reusableUntil && now >= known.reusableFrom) return known.token
       const issuedAt = Math.floor(now / 1_000)
       const token = signNow(asserted, issuedAt)
-      reusable.set(handle, { token, version: asserted?.version, reusableUntil: issuedAt * 1_000 + options.lifetimeSeconds * 500 }, token.length)
+      const reusableFrom = issuedAt * 1_000
+      reusable.set(handle, { token, version: asserted?.version, reusableFrom, reusableUntil: reusableFrom + options.lifetimeSeconds * 500 }, token.length)
       return token
     },
     sizeOf(session) {

@@ -87,6 +87,16 @@ describe('audience and lifetime', () => {
     await expect(verify(first, 'app', new Date(clock() + 31_000))).rejects.toThrow('"exp"')
   })
 
+  test.each([['back by a second', -1_000], ['back by an hour', -3_600_000], ['on by an hour', 3_600_000]])('PR7 a clock that jumps %s: it is signed anew, never for a time to come', async (_what, jump) => {
+    const clock = movingClock()
+    await using world = await openWorld({ clock, session: { idle: '10h', absolute: '24h' } })
+    await order(world.client, { patch: { n: 1 } })
+    await order(world.client, {})
+    clock.forward(jump)
+    await order(world.client, {})
+    expect(await verify(token(world), 'app', new Date(clock()))).toMatchObject({ data: { n: 1 }, iat: clock() / 1_000, exp: clock() / 1_000 + 60 })
+  })
+
   test('its lifetime is the operator\'s', async () => {
     await using world = await openWorld({ config: { assertion: { lifetime: '10s' } } })
     await order(world.client, {})

@@ -39,6 +39,17 @@ describe('what the app gets', () => {
     expect(seen).toEqual([-5, -35, -64, -5])
   })
 
+  test.each([-1_000, -30_000, -3_600_000, 3_600_000])('PR7: is signed anew when the clock jumps by %i ms: Flask refuses what is signed in a time to come', async (jump) => {
+    const { world, clock } = await setting({ session: { idle: '10h', absolute: '24h' } })
+    await answered(world, [setsFlask('{"a":1}')])
+    await world.client.get('/')
+    clock.forward(jump)
+    await world.client.get('/')
+    const age = clock() - (seenByFlask(world)?.signedAt ?? 0)
+    expect(age).toBeGreaterThanOrEqual(jump === -1_000 ? 4_000 : 5_000)
+    expect(age).toBeLessThanOrEqual(5_000)
+  })
+
   test('is fresh for an app with a short memory', async () => {
     const { world, clock } = await setting({}, { permanentLifetime: '4s' })
     await answered(world, [setsFlask('{"a":1}')])

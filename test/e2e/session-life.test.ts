@@ -183,6 +183,43 @@ describe('idle and absolute lifetime', () => {
   })
 })
 
+describe('PR7 a clock that runs ahead and is set right again', () => {
+  test('by less than the idle time ends nothing, and what was used meanwhile lives no longer than it may', async () => {
+    await using world = await timedWorld({ session: { idle: '30m', absolute: '60m' } })
+    await order(world.client, { patch: { a: 1 } })
+    world.clock.forward(20 * MINUTE)
+    await order(world.client, { patch: { b: 2 } })
+    world.clock.forward(-20 * MINUTE)
+    expect(await dataOf(world)).toEqual({ a: 1, b: 2 })
+    await order(world.client, { patch: { c: 3 } })
+    for (let minutes = 0; minutes < 55; minutes += 5) {
+      expect(await dataOf(world)).toEqual({ a: 1, b: 2, c: 3 })
+      world.clock.forward(5 * MINUTE)
+    }
+    world.clock.forward(5 * MINUTE)
+    expect(await dataOf(world)).toBeUndefined()
+  })
+
+  test.each([60, -60])('by %i minutes between a logout and a late change: the session stays ended', async (minutes) => {
+    await using world = await timedWorld()
+    await order(world.client, { patch: { a: 1 } })
+    const cookie = `sid=${world.client.jar.get('sid')?.value}`
+    world.upstream.respondOnce(async () => {
+      await order(world.newClient(), { control: 'destroy' }, { headers: { cookie } })
+      world.clock.forward(minutes * MINUTE)
+      return answerTo({ patch: { late: true } })
+    })
+    const late = await world.client.get('/')
+    expect([late.status, cookieLine(late)?.includes('sid=c1') ?? false]).toEqual([200, false])
+    for (const back of [0, -minutes]) {
+      world.clock.forward(back * MINUTE)
+      expect(await dataOf(world, world.newClient())).toBeUndefined()
+      await order(world.newClient(), {}, { headers: { cookie } })
+      expect(world.lastClaims()).toMatchObject({ new: true, data: {} })
+    }
+  })
+})
+
 describe('the cookie\'s attributes, the same when it is set and when it is deleted', () => {
   const rows: [what: string, cookie: object, tail: string][] = [
     ['plain loopback', { name: 'sid', secure: false }, '; Path=/; HttpOnly; SameSite=Lax'],

@@ -42,6 +42,8 @@ interface Handed {
   /** The part before the timestamp: an answer with the same one has changed nothing. */
   readonly body: string
   readonly pair: string
+  /** Earlier, the clock was ahead when this was signed: Flask refuses what is signed in a time to come. */
+  readonly signedAtSeconds: number
   readonly renewAtSeconds: number
 }
 
@@ -78,11 +80,11 @@ export function createFlaskAdapter(options: FlaskAdapterOptions): Adapter {
     const key = `${session.handle}.${version}`
     const known = handed.get(key)
     const nowSeconds = Math.floor(clock() / 1_000)
-    if (known && nowSeconds < known.renewAtSeconds) return known
+    if (known && nowSeconds < known.renewAtSeconds && nowSeconds >= known.signedAtSeconds) return known
     const payloadText = known?.payloadText ?? writtenPayload(membersOf(session))
     const body = known?.body ?? encodeBody(payloadText, COMPRESS_FROM_BYTES)
     const pair = payloadText === '{}' ? '' : `${name}=${signer.signAt(body, nowSeconds - skewSeconds)}`
-    const fresh = { payloadText, body, pair, renewAtSeconds: nowSeconds + reuseSeconds }
+    const fresh = { payloadText, body, pair, signedAtSeconds: nowSeconds, renewAtSeconds: nowSeconds + reuseSeconds }
     handed.set(key, fresh, payloadText.length + body.length + pair.length)
     return fresh
   }
