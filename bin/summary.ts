@@ -1,4 +1,5 @@
 import { addressText, redactedUrl } from '../src/config/effective.ts'
+import { sealedDataBytes } from '../src/config/checks/cookie-store.ts'
 import { deliverableBytes } from '../src/config/checks/session-size.ts'
 import type { RouteConfig } from '../src/config/route-schema.ts'
 import type { Config } from '../src/config/schema.ts'
@@ -68,9 +69,10 @@ function routeRow(route: RouteConfig): string[] {
   return [route.host ?? '*', route.path, route.upstream, route.session, notes.filter(Boolean).join('; ')]
 }
 
-function upstreamRows({ upstreams, session }: Config): string[][] {
+function upstreamRows({ upstreams, session, store }: Config): string[][] {
+  const kept = store.kind === 'cookie' ? Math.min(session.maxBytes, sealedDataBytes(session.cookie)) : session.maxBytes
   return Object.entries(upstreams).map(([name, upstream]) => {
-    const fits = Math.min(session.maxBytes, deliverableBytes(upstream))
+    const fits = Math.min(kept, deliverableBytes(upstream))
     return [name, upstream.targets.map(({ text }) => text).join(', '), `up to about ${fits >= 1_024 ? `${(fits / 1_024).toFixed(1)}KB` : sizeText(fits)}`]
   })
 }

@@ -1,6 +1,9 @@
+import { writeFile } from 'node:fs/promises'
+import { systemClock } from '../../src/clock.ts'
 import { openAdminClient } from '../admin-client.ts'
 import type { ConfigArguments } from '../arguments.ts'
 import { CommandError, EXIT_FAILURE, UsageError } from '../errors.ts'
+import { openConfig } from '../open-config.ts'
 import { textTable } from '../text-table.ts'
 
 interface Listed {
@@ -67,6 +70,10 @@ export interface RevokeOptions {
 /** Ends one session, all of a subject, or all there are: exactly one of the three must be asked for. */
 export async function runSessionsRevoke(args: ConfigArguments, { handle, subject, all }: RevokeOptions): Promise<number> {
   if ([handle !== undefined, subject !== undefined, all].filter(Boolean).length !== 1) throw new UsageError('sessions revoke needs one of: HANDLE, --subject S, --all')
+  if (all && args.flags['admin'] === undefined) {
+    const { loaded: { config: { store } } } = await openConfig(args)
+    if (store.kind === 'cookie') return endCookieSessions(store.notBeforeFile)
+  }
   const admin = await openAdminClient(args)
   const path = handle === undefined ? `/sessions?${new URLSearchParams(subject === undefined ? { all: '1', confirm: 'all' } : { subject }).toString()}` : `/sessions/${encodeURIComponent(handle)}`
   const { status, body } = await admin.send('DELETE', path)
@@ -74,6 +81,15 @@ export async function runSessionsRevoke(args: ConfigArguments, { handle, subject
   const { revoked } = body as { readonly revoked?: number }
   if (revoked === undefined) throw new CommandError('the answer says nothing of what was ended')
   process.stdout.write(`ended ${revoked} ${revoked === 1 ? 'session' : 'sessions'}\n`)
+  return 0
+}
+
+/** No gateway has them. It reads the file again by itself, as every gateway does that has this file. */
+async function endCookieSessions(file: string | undefined): Promise<number> {
+  if (file === undefined) throw new CommandError('the sessions are in the browsers: set store.notBefore in the configuration, or name a file there as store.notBeforeFile, which this command then writes')
+  const instant = new Date(systemClock()).toISOString()
+  await writeFile(file, `${instant}\n`)
+  process.stdout.write(`ended what began before ${instant}, as soon as the gateways have read ${file}\n`)
   return 0
 }
 

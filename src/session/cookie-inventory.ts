@@ -12,6 +12,6 @@ export function createCookieInventory(subjects: Subjects | undefined): Inventory
     find: unseen,
     revoke: unseen,
     revokeOf: async (subject) => (subjects ? (await subjects.revoke(subject)).length : unseen()),
-    revokeAll: () => Promise.reject(new NotScannableError('cookie', `${UNSEEN}; to end them all, set store.notBefore`)),
+    revokeAll: () => Promise.reject(new NotScannableError('cookie', `${UNSEEN}; to end them all, set store.notBefore, or use "sessiongate sessions revoke --all -c FILE" with store.notBeforeFile`)),
   }
 }

@@ -1,11 +1,20 @@
-import { chunkNamesOf } from '../../http/cookie-chunks.ts'
+import { chunkCapacityOf, chunkNamesOf } from '../../http/cookie-chunks.ts'
 import type { RouteConfig } from '../route-schema.ts'
 import type { Config } from '../schema.ts'
+import type { CookieConfig } from '../session-schema.ts'
 import { sizeText } from '../units.ts'
 import type { Judge } from './judge.ts'
 
 /** A request head with three full cookies, and as much again as other fields commonly take. */
 const ROOMY_HEAD_BYTES = 3 * 4_096 + 2_048
+
+/** Key id, nonce, tag, and what a record has beside its data, rounded up. */
+const OVERHEAD_BYTES = 300
+
+/** About how many bytes of data (JSON) the cookies hold: base64url makes 4 characters of 3 bytes. */
+export function sealedDataBytes(cookie: CookieConfig): number {
+  return Math.floor(chunkCapacityOf({ ...cookie, domain: cookie.domain }) * 3 / 4) - OVERHEAD_BYTES
+}
 
 /** What cannot be had where sessions are in their cookies, and what has to be known there. */
 export function checkCookieStore(config: Config, judge: Judge): void {
@@ -17,6 +26,10 @@ export function checkCookieStore(config: Config, judge: Judge): void {
 }
 
 function checkSession({ session, keys }: Config, judge: Judge): void {
+  const fits = sealedDataBytes(session.cookie)
+  if (judge.isWritten('session.maxBytes') && session.maxBytes > fits) {
+    judge.warn('session.maxBytes', `the cookies hold about ${fits} bytes of data; larger sessions are refused when stored`, 'store.kind')
+  }
   if (session.maxPerSubject !== undefined) judge.problem('session.maxPerSubject', 'nobody can count sessions that are in their browsers; leave it out, or choose another store', 'store.kind')
   if (session.revocation) judge.problem('session.revocation', 'needs a store at the server: choose another one, or end all sessions with store.notBefore', 'store.kind')
   if (keys.record.length > 0) judge.warn('keys.record', 'has no effect: the cookie store seals with keys.cookie', 'store.kind')
