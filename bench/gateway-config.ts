@@ -38,6 +38,13 @@ export function planGateway(world: World, name: string, session: 'none' | 'use',
   }
 }
 
+/** A gateway that hands the session down as Flask's own signed cookie, and what signs it. */
+export function planFlaskGateway(world: World, name: string): { readonly config: Readonly<Record<string, unknown>>, readonly secretKey: string } {
+  const secretKey = freshSecret()
+  const { config } = planGateway(world, name, 'use', 'memory')
+  return { config: { ...config, routes: [{ path: '/', upstream: 'app', session: 'use', adapter: { kind: 'flask', secretKey } }] }, secretKey }
+}
+
 /** The same gateway in front of a user's own application; the bench's own is mounted aside, to make and to check sessions. */
 export function planOwnGateway(world: World, name: string, session: 'none' | 'use', target: string): GatewayPlan {
   const plan = planGateway(world, name, session, 'memory')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { SessionView, StartedTarget, Target } from './targets.ts'
 import { verifyAssertion } from './verify-assertion.ts'
+import { verifyFlaskCookie } from './verify-flask-cookie.ts'
 
 /** The session every visitor of the benchmark has: what a small shop keeps about someone who is logged in. */
 export const SESSION_DATA = {
@@ -110,6 +111,7 @@ async function sessionSeen(base: string, headers: Readonly<Record<string, string
 
 function dataSeen(rawHeaders: readonly string[], view: SessionView): Readonly<Record<string, unknown>> {
   if (view.kind === 'plain') return JSON.parse(valueOf(rawHeaders, 'x-session')) as Record<string, unknown>
+  if (view.kind === 'flask') return verifyFlaskCookie(valueOf(rawHeaders, 'cookie'), view.secretKey)
   assert.equal(view.kind, 'signed')
   const claims = verifyAssertion(valueOf(rawHeaders, 'x-session-assertion'), view.key, 'app')
   assert.ok(claims.new !== true, 'the session is one that was stored')

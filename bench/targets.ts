@@ -1,15 +1,16 @@
-import { planGateway, type Algorithm, type StoreKind } from './gateway-config.ts'
+import { planFlaskGateway, planGateway, type Algorithm, type StoreKind } from './gateway-config.ts'
 import type { Server, World } from './world.ts'
 import type { VerifyKey } from './verify-assertion.ts'
 
 /** What a target does with the session on each request that is measured. */
 export type SessionUse = 'none' | 'read' | 'write'
 
-/** How the application, and so the proof, sees the session: not at all, as express's plain header, as a signed assertion. */
+/** How the application, and so the proof, sees the session: not at all, as express's plain header, as a signed assertion, as Flask's cookie. */
 export type SessionView =
   | { readonly kind: 'none' }
   | { readonly kind: 'plain' }
   | { readonly kind: 'signed', readonly key: VerifyKey }
+  | { readonly kind: 'flask', readonly secretKey: string }
 
 /** One row of the benchmark. */
 export interface Target {
@@ -77,10 +78,19 @@ function gateway(store: StoreKind, session: 'read' | 'write', alg: Algorithm = '
   }
 }
 
+const flask: Target = {
+  id: 'gate-flask-read', label: 'sessiongate, memory, read by a Flask app', session: 'read', needsRedis: false, isProxy: true,
+  start: async (world) => {
+    const { config, secretKey } = planFlaskGateway(world, 'gate-flask-read')
+    return { server: await world.startGateway('gate-flask-read', config), view: { kind: 'flask', secretKey } }
+  },
+}
+
 /** The rows of `npm run bench`. */
 export const TARGETS: readonly Target[] = [
   direct, httpProxy, express('read'), express('write'), withoutSession, withLog,
   ...(['memory', 'file', 'redis'] as const).flatMap((store) => [gateway(store, 'read'), gateway(store, 'write')]),
+  flask,
 ]
 
 /** Rows that are measured only when named with --only. */
