@@ -23,7 +23,7 @@ export interface RedisClientOptions {
   } | undefined
   /** host:port of some nodes of a Redis Cluster. */
   readonly cluster?: readonly string[] | undefined
-  /** TLS options; giving any turns TLS on. */
+  /** TLS options; giving any turns TLS on, to the sentinels too. */
   readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized'> | undefined
 }
 
@@ -194,7 +194,7 @@ function connect(options: RedisClientOptions): Redis | Cluster {
     sentinels: sentinel.nodes.map(parseRedisNode),
     ...(sentinel.username === undefined ? {} : { sentinelUsername: sentinel.username }),
     ...(sentinel.password === undefined ? {} : { sentinelPassword: sentinel.password }),
-    ...(tls ? { enableTLSForSentinelMode: true } : {}),
+    ...(tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls } : {}),
     sentinelCommandTimeout: timeoutMs,
     sentinelRetryStrategy: retryDelay,
     failoverDetector: true,

@@ -4,12 +4,13 @@ import { storeConformance } from '../../src/stores/conformance.ts'
 import { guardStore } from '../../src/stores/guarded-store.ts'
 import type { RedisStoreOptions } from '../../src/stores/redis.ts'
 import { createRedisStore } from '../../src/stores/redis.ts'
+import { testCertificates } from '../support/certificates.ts'
 import { startRedis, startRedisCluster, startRedisSentinel, startValkey } from '../support/servers.ts'
 
 const TIMEOUT_MS = 5_000                                             // the promises are tested here, not the machine's speed
 
 interface Deployment extends AsyncDisposable {
-  readonly options: Pick<RedisStoreOptions, 'url' | 'sentinel' | 'cluster' | 'password'>
+  readonly options: Pick<RedisStoreOptions, 'url' | 'sentinel' | 'cluster' | 'username' | 'password' | 'tls'>
 }
 
 const deployments: Record<string, () => Promise<Deployment>> = {
@@ -28,6 +29,11 @@ const deployments: Record<string, () => Promise<Deployment>> = {
   sentinel: async () => {
     const sentinel = await startRedisSentinel()
     return deployment(sentinel, { url: 'redis://', sentinel })
+  },
+  'sentinel, in TLS, with an ACL user': async () => {
+    const running = await startRedisSentinel({ isSecure: true })
+    const sentinel = { name: running.name, nodes: running.nodes, username: 'watcher', password: 'sw' }
+    return deployment(running, { url: 'redis://', username: 'gate', password: 'pw', tls: { ca: testCertificates().ca }, sentinel })
   },
   cluster: async () => {
     const cluster = await startRedisCluster()

@@ -9,6 +9,7 @@ import { answerTo, dataOf, leaksIn, obey, order, orderOf, type Order } from '../
 import type { SeenRequest } from '../support/raw-upstream.ts'
 import { startRelay, type Relay } from '../support/relay.ts'
 import { startRedis, type RedisServer } from '../support/servers.ts'
+import { startStopwatch } from '../support/stopwatch.ts'
 import { waitFor } from '../support/wait-for.ts'
 import { startWorld, type World, type WorldOptions } from '../support/world.ts'
 
@@ -38,9 +39,9 @@ async function outageWorld(options: WorldOptions = {}): Promise<OutageWorld> {
 }
 
 async function timed(request: () => Promise<HttpReply>): Promise<{ readonly reply: HttpReply; readonly ms: number }> {
-  const startedAt = performance.now()
+  const elapsed = startStopwatch()
   const reply = await request()
-  return { reply, ms: performance.now() - startedAt }
+  return { reply, ms: elapsed() }
 }
 
 interface Fault {

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SessionStore } from '../../src/stores/store.ts'
+import { startStopwatch } from './stopwatch.ts'
 import { inAnHour, versionOf } from './store-faults.ts'
 
 /** What one writer knows of its counter. */
@@ -56,9 +57,9 @@ export async function startCountingLoad(store: SessionStore, keys: readonly stri
 
   const writers = tallies.map(async (tally, index) => {
     while (!isStopped && !tally.gone) {
-      const startedAt = performance.now()
+      const elapsed = startStopwatch()
       await write(tally, index).catch((error: unknown) => { tally.failures.push(String(error)) })
-      tally.slowestMs = Math.max(tally.slowestMs, performance.now() - startedAt)
+      tally.slowestMs = Math.max(tally.slowestMs, elapsed())
       turns[index]!++
       await sleep(PAUSE_MS)
     }

@@ -8,6 +8,7 @@ import { guardStore } from '../../src/stores/guarded-store.ts'
 import type { SessionStore, WriteOutcome } from '../../src/stores/store.ts'
 import { startRelay } from './relay.ts'
 import type { ServerProcess } from './servers.ts'
+import { startStopwatch } from './stopwatch.ts'
 import { waitFor } from './wait-for.ts'
 
 export const TIMEOUT_MS = 250
@@ -46,9 +47,9 @@ export async function expectAllRefused(store: SessionStore, key: string, version
     () => store.touch(key, inAnHour()), () => store.destroy(key, inAnHour()), () => store.ping(),
   ]
   await Promise.all(calls.map(async (call) => {
-    const startedAt = performance.now()
+    const elapsed = startStopwatch()
     await expect(call()).rejects.toBeInstanceOf(StoreUnavailableError)
-    expect(performance.now() - startedAt).toBeLessThan(timeoutMs + GRACE_MS)
+    expect(elapsed()).toBeLessThan(timeoutMs + GRACE_MS)
   }))
 }
 
