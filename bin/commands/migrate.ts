@@ -42,7 +42,7 @@ async function migrate(args: ConfigArguments, options: MigrateOptions): Promise<
     const store = await openStore(config.store, { clock: systemClock })
     try {
       await store.ping()
-      const { codec, policy } = sessionPartsOf(config, store, systemClock)
+      const { codec, policy } = await sessionPartsOf(config, store, systemClock)
       const summary = await migrateFlaskSessions(source, {
         store, codec, policy, handleSecret: config.keys.cookie[0]?.secret ?? '', limits: config.session, clock: systemClock, isDryRun: dryRun,
         onRecord(_outcome, _name, reason) {

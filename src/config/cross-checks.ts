@@ -5,6 +5,7 @@ import { checkHeaderPrefix } from './checks/header-prefix.ts'
 import type { Judge } from './checks/judge.ts'
 import { checkKeys } from './checks/keys.ts'
 import { checkListeners } from './checks/listeners.ts'
+import { checkRecordFormat } from './checks/record-format.ts'
 import { checkRoutes } from './checks/routes.ts'
 import { checkSessionSize } from './checks/session-size.ts'
 import type { Config } from './schema.ts'
@@ -14,6 +15,7 @@ export function crossCheck(config: Config, judge: Judge): void {
   checkListeners(config, judge)
   checkCookie(config, judge)
   checkCookieStore(config, judge)
+  checkRecordFormat(config, judge)
   checkHeaderPrefix(config, judge)
   checkKeys(config, judge)
   checkRoutes(config, judge)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { duration } from './units.ts'
+import { secretKeyEncoding } from './adapter-schema.ts'
+import { duration, positiveDuration } from './units.ts'
 
 const timeout = duration.prefault('250ms').describe('Deadline of one call; then the answer is "unavailable", never "no session"')
 const identifier = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,62}$/, 'expected a plain SQL identifier')
@@ -18,6 +19,16 @@ const file = z.strictObject({
   durability: z.enum(['process', 'power']).prefault('process').describe('process: an acknowledged write survives a killed process; power: also a power cut (waits for the disk)'),
   timeout: duration.prefault('2s').describe('Deadline of one call'),
 })
+
+const recordFormat = z.strictObject({
+  kind: z.literal('flask-session').describe('A Flask app with Flask-Session 0.6 or later'),
+  serializer: z.enum(['msgpack', 'json']).prefault('msgpack').describe('The app\'s SESSION_SERIALIZATION_FORMAT: what is written. All its formats are read'),
+  secretKey: z.string().min(1, 'must not be empty').optional().describe('The app\'s SECRET_KEY, where it has SESSION_USE_SIGNER: the cookie is its signed id'),
+  secretKeyFile: z.string().min(1).optional().describe('File holding it, instead of `secretKey`'),
+  secretKeyEncoding,
+  permanentLifetime: positiveDuration.prefault('31d').describe('The app\'s PERMANENT_SESSION_LIFETIME: how long a session lives after its last use'),
+})
+export type RecordFormatConfig = z.output<typeof recordFormat>
 
 const redis = z.strictObject({
   kind: z.literal('redis').describe('Redis or Valkey: standalone, Sentinel or Cluster'),
@@ -39,6 +50,7 @@ const redis = z.strictObject({
     keyFile: z.string().optional().describe('Its key in PEM'),
     servername: z.string().optional().describe('Name the certificate must carry, when it is not the host'),
   }).optional().describe('With rediss://'),
+  recordFormat: recordFormat.optional().describe('Share the sessions with an app that is not behind the gateway: its keys, its records, its cookie. It overwrites ours without comparing: see docs/stores.md'),
 })
 
 const memcached = z.strictObject({

@@ -7,12 +7,15 @@ import type { RouteConfig } from '../config/route-schema.ts'
 import type { SessionConfig } from '../config/session-schema.ts'
 import type { MutationRules } from '../session/mutation.ts'
 import { parsePath } from '../session/paths.ts'
+import type { CookieSigner } from '../signing/cookie-signer.ts'
 
 export interface AdapterContext {
   readonly session: SessionConfig
   readonly cookieKeys: readonly { readonly id: string; readonly secret: string }[]
   /** Whether a value under our own cookie's name is one of ours. */
   readonly isOurs: (value: string) => boolean
+  /** Where an app outside shares the sessions (store.recordFormat). */
+  readonly sharedIds: CookieSigner | undefined
   readonly rules: MutationRules
   readonly clock: Clock
 }
@@ -28,9 +31,16 @@ export async function buildAdapter(route: RouteConfig, context: AdapterContext):
   const adapters: Adapter[] = []
   if (route.migrated) adapters.push(await migratedAdapter(route.migrated, context))
   if (route.adapter?.kind === 'flask') adapters.push(await flaskAdapter(route.adapter, route, context))
-  if (route.adapter?.kind === 'flask-session') adapters.push(await cookieAdapter(route, context, route.adapter))
+  const isShared = route.adapter?.kind === 'flask-session' && context.sharedIds !== undefined
+  if (isShared) adapters.push(await sharedAdapter(context.session.cookie.name, context.sharedIds))
+  if (route.adapter?.kind === 'flask-session' && !isShared) adapters.push(await cookieAdapter(route, context, route.adapter))
   else if (route.cookies.length > 0) adapters.push(await cookieAdapter(route, context))
   return chainAdapters(adapters)
+}
+
+async function sharedAdapter(name: string, ids: CookieSigner): Promise<Adapter> {
+  const { createSharedAdapter } = await import('../adapters/flask/shared-adapter.ts')
+  return createSharedAdapter(name, ids)
 }
 
 async function migratedAdapter(config: MigratedConfig, context: AdapterContext): Promise<Adapter> {

@@ -46,9 +46,9 @@ export async function buildGateway(config: Config, { store, clock, log, metrics,
     subject: config.session.subject === undefined ? undefined : parsePath(config.session.subject),
     clock,
   }
-  const parts = sessionPartsOf(config, store, clock)
+  const parts = await sessionPartsOf(config, store, clock)
   const { cookie } = config.session
-  const { sessions, cookies } = await buildSessions(config, {
+  const { sessions, cookies, sharedIds } = await buildSessions(config, {
     store,
     parts,
     cookie: { ...cookie, domain: cookie.domain },
@@ -68,7 +68,7 @@ export async function buildGateway(config: Config, { store, clock, log, metrics,
   const { maxBytes, maxDepth, maxMembers } = config.session
   const routes = await Promise.all(config.routes.map(async (route) => {
     const rules = { allow: new Set(route.mutations.allow), writable: route.writable.map(parsePath), limits: { maxBytes, maxDepth, maxMembers } }
-    const adapter = await buildAdapter(route, { session: config.session, cookieKeys: config.keys.cookie, isOurs: cookies.isOurs, rules, clock })
+    const adapter = await buildAdapter(route, { session: config.session, cookieKeys: config.keys.cookie, isOurs: cookies.isOurs, sharedIds, rules, clock })
     return routeOf(config, route, upstreams, { assertions: assertionOptions, rules, adapter })
   }))
   const names = ownNames(config.headerPrefix)

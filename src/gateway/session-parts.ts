@@ -6,7 +6,7 @@ import { createCookieInventory } from '../session/cookie-inventory.ts'
 import { createInventory, type Inventory } from '../session/inventory.ts'
 import type { LifetimePolicy } from '../session/lifetime.ts'
 import { parsePath } from '../session/paths.ts'
-import type { JsonObject } from '../session/session.ts'
+import type { JsonObject, SessionId } from '../session/session.ts'
 import { createSubjects, type Subjects } from '../session/subjects.ts'
 import { createSubjectReader } from '../signing/assertion.ts'
 import type { SessionStore } from '../stores/store.ts'
@@ -15,6 +15,8 @@ import type { SessionStore } from '../stores/store.ts'
 export interface SessionParts {
   readonly codec: Codec
   readonly policy: LifetimePolicy
+  /** Where a session is stored, where that is not under the hash of its id. */
+  readonly storeKeyOf?: (id: SessionId) => string
   /** Undefined where sessions are neither revoked by subject nor limited. */
   readonly subjects: Subjects | undefined
   /** How long an ended or moved record is remembered: longer than any request. */
@@ -25,17 +27,19 @@ export interface SessionParts {
 /** Room for requests without a total timeout: uploads, slow answers. A tombstone outlives them all. */
 const TOMBSTONE_SLACK_MS = 15 * 60_000
 
-export function sessionPartsOf(config: Config, store: SessionStore, clock: Clock): SessionParts {
+export async function sessionPartsOf(config: Config, store: SessionStore, clock: Clock): Promise<SessionParts> {
   const { idle, absolute, permanent, refreshEachRequest, touchInterval, maxPerSubject, onMaxPerSubject, revocation } = config.session
-  const codec = codecOf(config)
-  const policy = { idleMs: idle, absoluteMs: absolute, permanent, refreshEachRequest, touchIntervalMs: touchInterval }
+  const recordFormat = config.store.kind === 'redis' ? config.store.recordFormat : undefined
+  const shared = recordFormat && (await import('./build-shared-sessions.ts')).sharedPartsOf(config, recordFormat)
+  const codec = shared?.codec ?? codecOf(config)
+  const policy = { idleMs: idle, absoluteMs: absolute, permanent, refreshEachRequest, touchIntervalMs: touchInterval, ...shared?.lifetimes }
   const tombstoneMs = TOMBSTONE_SLACK_MS + longestRequestMs(config)
   const subjectOf = subjectReaderOf(config)
   const common = { store, codec, policy, clock, subjectOf, tombstoneMs }
   const limit = maxPerSubject === undefined ? undefined : { sessions: maxPerSubject, over: onMaxPerSubject }
   const subjects = revocation || limit ? createSubjects({ ...common, limit }) : undefined
   const inventory = config.store.kind === 'cookie' ? createCookieInventory(subjects) : createInventory({ ...common, subjects })
-  return { codec, policy, subjects, tombstoneMs, inventory }
+  return { codec, policy, subjects, tombstoneMs, inventory, ...(shared && { storeKeyOf: shared.storeKeyOf }) }
 }
 
 function subjectReaderOf({ session: { subject } }: Config): (data: JsonObject) => string | undefined {

@@ -27,7 +27,7 @@ export async function openPrimaryInventory(first: Config, log: Log): Promise<Pri
       store = config.store.kind === 'memory' ? undefined : await openStore(config.store, { clock: systemClock })
       identity = nextIdentity
     }
-    inventory = store ? sessionPartsOf(config, store, systemClock).inventory : 'the memory store is in each worker: only one process alone can show it'
+    inventory = store ? (await sessionPartsOf(config, store, systemClock)).inventory : 'the memory store is in each worker: only one process alone can show it'
     if (previous && previous !== store) await previous.close()
   }
 
