@@ -1,5 +1,5 @@
 import cluster, { type Worker } from 'node:cluster'
-import { openAdmin, type Readiness } from '../admin/admin.ts'
+import { openAdmin, type Admin, type Readiness } from '../admin/admin.ts'
 import { createSessionsApi } from '../admin/sessions-api.ts'
 import type { LoadedConfig } from '../config/load.ts'
 import type { Log } from '../log.ts'
@@ -20,9 +20,13 @@ export interface PrimaryOptions {
 const READINESS_MS = 2_000
 const RESTART_DELAY_MS = 500
 
-/** Starts the workers, starts crashed ones again, answers the admin listener for all of them, passes stop and reload on. */
+/**
+ * Starts the workers, starts crashed ones again, answers the admin listener for all of them, passes stop and reload on. Rejects, and
+ * leaves nothing running, when one of them or the admin listener cannot start.
+ */
 export async function runPrimary({ loaded, workers, log, load, version }: PrimaryOptions): Promise<void> {
   const { config } = loaded
+  let hasStarted = false
   let isStopping = false
   let jwks: object = { keys: [] }
   const aggregator = new AggregatorRegistry()
@@ -37,7 +41,7 @@ export async function runPrimary({ loaded, workers, log, load, version }: Primar
       })
       worker.once('exit', (code, signal) => {
         reject(new Error(`worker ${worker.process.pid} ended with ${signal ?? code} before it served`))
-        if (!isStopping) onCrash(worker, signal ?? code)
+        if (hasStarted && !isStopping) onCrash(worker, signal ?? code)
       })
     })
   }
@@ -49,20 +53,26 @@ export async function runPrimary({ loaded, workers, log, load, version }: Primar
     }, RESTART_DELAY_MS)
   }
 
-  try {
-    await Promise.all(Array.from({ length: workers }, startWorker))
-  } catch (error) {
-    isStopping = true
-    for (const worker of liveWorkers()) worker.kill()
-    throw error
-  }
   const inventory = config.admin === false ? undefined : await openPrimaryInventory(config, log)
-  const admin = config.admin === false || !inventory ? undefined : await openAdmin(config.admin, {
-    readiness: () => askAll(),
-    metrics: async () => ({ contentType: aggregator.contentType, text: await aggregator.clusterMetrics() }),
-    jwks: () => jwks,
-    api: createSessionsApi({ address: config.admin, inventory: inventory.current, log }),
+  const admin = await startAll().catch(async (error: unknown) => {
+    // What has only just started is killed: a worker takes SIGTERM for its terminal's, and obeys no message yet.
+    for (const worker of liveWorkers()) worker.process.kill('SIGKILL')
+    await inventory?.close()
+    throw error
   })
+  hasStarted = true
+
+  async function startAll(): Promise<Admin | undefined> {
+    await Promise.all(Array.from({ length: workers }, startWorker))
+    if (config.admin === false || !inventory) return undefined
+    return openAdmin(config.admin, {
+      readiness: () => askAll(),
+      metrics: async () => ({ contentType: aggregator.contentType, text: await aggregator.clusterMetrics() }),
+      jwks: () => jwks,
+      api: createSessionsApi({ address: config.admin, inventory: inventory.current, log }),
+    })
+  }
+
   async function apply(next: LoadedConfig): Promise<void> {
     await inventory?.use(next.config)
     tellAll({ sessiongate: 'reload' })

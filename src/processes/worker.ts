@@ -9,11 +9,15 @@ import { exitAfter } from './signals.ts'
 /** One worker under a primary: obeys its messages, not the terminal's signals, and ends when the primary is gone. */
 export async function runWorker(loaded: LoadedConfig, log: Log, load: () => Promise<LoadedConfig>): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => undefined)
-  const server = await startServer(loaded, log)
+  const server = await startServer(loaded, log).catch((error: unknown) => {
+    process.disconnect()    // the channel to the primary would keep a process open that serves nothing
+    throw error
+  })
   new AggregatorRegistry()
   AggregatorRegistry.setRegistries([server.metrics.registry])
   const stop = once(() => void exitAfter(log, () => server.stop()))
   process.on('disconnect', stop)
+  if (!process.connected) stop()
   process.on('message', (message: unknown) => {
     if (isFromPrimary(message)) void obey(message, { server, load, stop, log })
   })

@@ -5,10 +5,12 @@ import { rawResponse, startRawUpstream } from '../support/raw-upstream.ts'
 
 const KILLS = Number(process.env['KILLS'] ?? 6)
 
-test(`PR3: SIGKILL at ${KILLS} random points never loses an acknowledged mutation nor tears the record`, async () => {
+test.each(['SIGKILL', 'SIGTERM'] as const)(`PR3: %s at ${KILLS} random points never loses an acknowledged mutation nor tears the record`, async (signal) => {
   await using upstream = await startRawUpstream(undefined, { keepRequests: 5, keepBytes: false })
+  const reached = new Set<string>()
   upstream.respond((request) => {
     const name = new URL(request.target, 'http://x').searchParams.get('set')
+    if (name !== null) reached.add(name)
     return rawResponse({ headers: name === null ? [] : [['X-Session-Patch', JSON.stringify({ [name]: 1 })]], body: 'ok' })
   })
   let gateway: GatewayProcess = await startGatewayProcess({ upstream: upstream.url, config: { session: { maxBytes: '64KB', maxMembers: 10_000 }, upstreams: { app: { targets: [upstream.url], maxHeaderBytes: 65_536 } } } })
@@ -30,9 +32,11 @@ test(`PR3: SIGKILL at ${KILLS} random points never loses an acknowledged mutatio
     })
     const target = acknowledged.size + 5 + Math.floor(Math.random() * 40)
     while (acknowledged.size < target) await new Promise(setImmediate)
-    await gateway.child.kill()
+    gateway.child.signal(signal)
+    await gateway.child.exited
     isRunning = false
     await Promise.all(writers)
+    if (signal === 'SIGTERM') expect([...reached].filter((name) => !acknowledged.has(name)), 'what had reached the app is answered').toEqual([])
     gateway = await gateway.restart()
   }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { startGatewayProcess } from '../support/gateway-process.ts'
@@ -95,6 +96,52 @@ test('a port that is taken ends the start with a clear message, and nothing half
   await using first = await startGatewayProcess({ upstream: upstream.url })
   const keep = { directory: first.directory, port: first.port, adminPort: await freePort() }
   await expect(startGatewayProcess({ upstream: upstream.url, keep })).rejects.toThrow(/EADDRINUSE|already in use|taken/)
+})
+
+test.each([['the listener', 'port', 1], ['the admin listener', 'adminPort', 1], ['the listener of two workers', 'port', 2], ['the admin listener of two workers', 'adminPort', 2]] as const)('CF6: a port of %s that is taken ends the start and leaves nothing listening', async (_what, taken, workers) => {
+  await using upstream = await startRawUpstream()
+  await using squatter = await startRawUpstream()
+  const directory = mkdtempSync(join(tmpdir(), 'gateway-'))
+  const keep = { directory, port: await freePort(), adminPort: await freePort(), [taken]: squatter.port }
+  const started = startGatewayProcess({ upstream: upstream.url, keep, config: { workers } })
+  await expect(started).rejects.toThrow(/EADDRINUSE|already in use|taken/)
+  for (const port of [keep.port, keep.adminPort]) if (port !== squatter.port) expect(await isListening(port)).toBe(false)
+  rmSync(directory, { recursive: true })
+})
+
+test('secret files that are half written change nothing; when they are whole they count', async () => {
+  await using upstream = await startRawUpstream()
+  upstream.respond((request) => patch(request.target === '/login' ? '{"user":"ann"}' : '{}'))
+  const secret = randomBytes(32).toString('base64url')
+  const directory = mkdtempSync(join(tmpdir(), 'secrets-'))
+  const files = Object.fromEntries(['cookie', 'assertion'].map((name) => [name, join(directory, name)])) as { cookie: string; assertion: string }
+  for (const file of Object.values(files)) writeFileSync(file, file === files.cookie ? secret : ASSERTION_SECRET, { mode: 0o600 })
+  await using gateway = await startGatewayProcess({ upstream: upstream.url, config: { keys: { cookie: [{ id: 'c1', secretFile: files.cookie }], assertion: [{ id: 'a1', alg: 'HS256', secretFile: files.assertion }] } } })
+  const said = (text: string): number => gateway.child.stdoutLines.filter((line) => line.includes(text)).length
+  using browser = httpClient(gateway.url)
+  await browser.get('/login')
+  const claimsSeen = async (): Promise<string> => {
+    expect((await browser.get('/')).status).toBe(200)
+    return Buffer.from(upstream.lastRequest.header('x-session-assertion')?.split('.')[1] ?? '', 'base64url').toString()
+  }
+
+  for (const half of ['', '\n', secret.slice(0, 9), `${secret.slice(0, 20)}\n`]) {
+    for (const file of [files.assertion, files.cookie]) {
+      const whole = readFileSync(file)
+      const refused = said('the new configuration was refused')
+      writeFileSync(file, half)
+      gateway.child.signal('SIGHUP')
+      await waitFor(() => said('the new configuration was refused') > refused, `${JSON.stringify(half)} to be refused`)
+      expect(await claimsSeen()).toContain('"user":"ann"')
+      writeFileSync(file, whole)
+    }
+  }
+  const reloaded = said('configuration reloaded')
+  writeFileSync(files.cookie, randomBytes(32).toString('base64url'))
+  gateway.child.signal('SIGHUP')
+  await waitFor(() => said('configuration reloaded') > reloaded, 'the whole one to count')
+  expect(await claimsSeen()).toContain('"new":true')
+  rmSync(directory, { recursive: true })
 })
 
 test('a secret file named only since the last reload is watched too', async () => {
