@@ -1,5 +1,7 @@
-import { writeFile } from 'node:fs/promises'
+import { appendFile, readFile, writeFile } from 'node:fs/promises'
 import { systemClock } from '../../src/clock.ts'
+import type { Config } from '../../src/config/schema.ts'
+import { currentRevocations, parseRevocations, revocationLine } from '../../src/session/revocations.ts'
 import { openAdminClient } from '../admin-client.ts'
 import type { ConfigArguments } from '../arguments.ts'
 import { CommandError, EXIT_FAILURE, UsageError } from '../errors.ts'
@@ -70,9 +72,9 @@ export interface RevokeOptions {
 /** Ends one session, all of a subject, or all there are: exactly one of the three must be asked for. */
 export async function runSessionsRevoke(args: ConfigArguments, { handle, subject, all }: RevokeOptions): Promise<number> {
   if ([handle !== undefined, subject !== undefined, all].filter(Boolean).length !== 1) throw new UsageError('sessions revoke needs one of: HANDLE, --subject S, --all')
-  if (all && args.flags['admin'] === undefined) {
-    const { loaded: { config: { store } } } = await openConfig(args)
-    if (store.kind === 'cookie') return endCookieSessions(store.notBeforeFile)
+  if (handle === undefined && args.flags['admin'] === undefined) {
+    const { loaded: { config } } = await openConfig(args)
+    if (config.store.kind === 'cookie') return endCookieSessions(config, config.store.notBeforeFile, subject)
   }
   const admin = await openAdminClient(args)
   const path = handle === undefined ? `/sessions?${new URLSearchParams(subject === undefined ? { all: '1', confirm: 'all' } : { subject }).toString()}` : `/sessions/${encodeURIComponent(handle)}`
@@ -84,12 +86,19 @@ export async function runSessionsRevoke(args: ConfigArguments, { handle, subject
   return 0
 }
 
-/** No gateway has them. It reads the file again by itself, as every gateway does that has this file. */
-async function endCookieSessions(file: string | undefined): Promise<number> {
+/** Beyond it the lines that end nothing any more are left out. Every gateway reads the file at each reload. */
+const TIDY_BYTES = 16_384
+
+/** No gateway has these sessions: what ends them is a line in a file, which every gateway that has the file reads again by itself. */
+async function endCookieSessions({ session }: Config, file: string | undefined, subject: string | undefined): Promise<number> {
   if (file === undefined) throw new CommandError('the sessions are in the browsers: set store.notBefore in the configuration, or name a file there as store.notBeforeFile, which this command then writes')
-  const instant = new Date(systemClock()).toISOString()
-  await writeFile(file, `${instant}\n`)
-  process.stdout.write(`ended what began before ${instant}, as soon as the gateways have read ${file}\n`)
+  if (subject !== undefined && session.subject === undefined) throw new CommandError('the configuration does not say whose a session is: set session.subject')
+  const now = systemClock()
+  const known = await readFile(file, 'utf8')
+  const revocations = known.length > TIDY_BYTES ? parseRevocations(known) : undefined
+  if (revocations) await writeFile(file, currentRevocations(revocations, now, session.absolute) + revocationLine(now, subject))
+  else await appendFile(file, `${known.endsWith('\n') ? '' : '\n'}${revocationLine(now, subject)}`)
+  process.stdout.write(`ended what ${subject === undefined ? 'began' : 'this subject began'} before ${new Date(now).toISOString()}, as soon as the gateways have read ${file}\n`)
   return 0
 }
 

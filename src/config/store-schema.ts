@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { secretKeyEncoding } from './adapter-schema.ts'
+import { parseRevocations } from '../session/revocations.ts'
 import { duration, positiveDuration } from './units.ts'
 
 const timeout = duration.prefault('250ms').describe('Deadline of one call; then the answer is "unavailable", never "no session"')
@@ -104,12 +105,11 @@ const sqlite = z.strictObject({
   timeout: duration.prefault('2s').describe('Deadline of one call'),
 })
 
-const instant = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d)$/, 'expected an instant such as 2030-01-31T12:00:00Z')
-  .refine((text) => !Number.isNaN(Date.parse(text)), 'is no day or time that exists')
+const notBefore = z.string().refine((text) => parseRevocations(text) !== undefined, 'expected an instant such as 2030-01-31T12:00:00Z, or lines of such, each for everybody or with a subject behind it: 2030-01-31T12:00:00Z "ann"')
 const cookie = z.strictObject({
   kind: z.literal('cookie').describe('In the browser itself, sealed: nothing to run, no compare-and-set, a copied cookie outlives a logout'),
-  notBefore: instant.optional().describe('Sessions that began before this instant have ended, once it has come: the way to end them all'),
-  notBeforeFile: z.string().min(1).optional().describe('File holding it, instead of `notBefore`; "sessiongate sessions revoke --all" writes it'),
+  notBefore: notBefore.optional().describe('Sessions that began before this instant have ended, once it has come; further lines with a subject (`2030-01-31T12:00:00Z "ann"`) end the sessions of one user that logged in before'),
+  notBeforeFile: z.string().min(1).optional().describe('File holding it, instead of `notBefore`; "sessiongate sessions revoke" writes it'),
 })
 
 const custom = z.strictObject({

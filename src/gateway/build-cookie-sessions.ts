@@ -5,7 +5,7 @@ import { chunkCapacityOf, chunkLines, chunkNamesOf, clearChunkLines, splitChunks
 import type { RecordKey } from '../session/codec.ts'
 import { createCookieCodec } from '../session/cookie-codec.ts'
 import { createCookieSessions } from '../session/cookie-sessions.ts'
-import type { EpochMs } from '../session/session.ts'
+import { parseRevocations } from '../session/revocations.ts'
 import { createKeyRing } from '../signing/keyring.ts'
 import type { BuiltSessions, SessionsContext } from './build-sessions.ts'
 
@@ -22,10 +22,9 @@ export function buildCookieSessions({ keys }: Config, { notBefore }: CookieStore
       codec,
       maxChars: chunkCapacityOf(cookie),
       policy: parts.policy,
-      notBefore: notBefore === undefined ? undefined : Date.parse(notBefore) as EpochMs,
+      revocations: notBefore === undefined ? undefined : parseRevocations(notBefore),
       rotateOn,
       subject,
-      subjects: parts.subjects,
       clock,
       events,
     }),

@@ -38,7 +38,7 @@ export async function sessionPartsOf(config: Config, store: SessionStore, clock:
   const common = { store, codec, policy, clock, subjectOf, tombstoneMs }
   const limit = maxPerSubject === undefined ? undefined : { sessions: maxPerSubject, over: onMaxPerSubject }
   const subjects = revocation || limit ? createSubjects({ ...common, limit }) : undefined
-  const inventory = config.store.kind === 'cookie' ? createCookieInventory(subjects) : createInventory({ ...common, subjects })
+  const inventory = config.store.kind === 'cookie' ? createCookieInventory() : createInventory({ ...common, subjects })
   return { codec, policy, subjects, tombstoneMs, inventory, ...(shared && { storeKeyOf: shared.storeKeyOf }) }
 }
 

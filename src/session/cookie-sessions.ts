@@ -2,28 +2,27 @@ import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { MutationRefusedError, SessionTooLargeError } from '../errors.ts'
 import { createRecent } from '../recent.ts'
+import { createSubjectReader } from '../signing/assertion.ts'
 import { mintVersion } from '../stores/version.ts'
 import { cookieIdOf, factsOfCookieId, type CookieCodec, type Unsealed } from './cookie-codec.ts'
 import { expiryOf, isTouchDue, touched, type LifetimePolicy, type TouchRule } from './lifetime.ts'
 import type { Loaded } from './loader.ts'
 import { applyChange, type Change, type Mutation } from './mutation.ts'
 import { isSameJson, valueAt, type DataPath } from './paths.ts'
-import type { EpochMs, Session, SessionId, Version } from './session.ts'
+import type { Revocations } from './revocations.ts'
+import type { EpochMs, JsonObject, Session, SessionId, Version } from './session.ts'
 import { isEmpty, NO_SESSION, type Committed, type CommitRules, type CookieChange, type Opened, type SessionEvents, type Sessions } from './sessions.ts'
-import type { Subjects } from './subjects.ts'
 
 export interface CookieSessionsOptions {
   readonly codec: CookieCodec
   /** What the browser's cookies hold, in characters of sealed text. */
   readonly maxChars: number
   readonly policy: LifetimePolicy
-  /** Sessions that began before this instant have ended, once it has come. */
-  readonly notBefore?: EpochMs | undefined
+  /** Which sessions have ended. An instant in the future ends nothing until it comes. */
+  readonly revocations?: Revocations | undefined
   readonly rotateOn: readonly DataPath[]
   /** Where the data says who the user is. */
   readonly subject?: DataPath | undefined
-  /** Where all sessions of a subject can be ended: kept at a server, unlike the sessions. */
-  readonly subjects?: Subjects | undefined
   readonly clock: Clock
   readonly events: Pick<SessionEvents, 'ambiguousCookies' | 'touchFailed'>
 }
@@ -44,25 +43,26 @@ const DROPPED: Committed = { cookie: { kind: 'keep' }, outcome: 'dropped' }
 
 /**
  * Sessions that are nowhere but in their browser. Nothing is compared and set: of two requests that change a session at a time, the browser
- * keeps what the later answer says, and a copy of the cookie opens the session until a lifetime in it, `notBefore` or its subject's epoch
- * ends it. What this process itself has seen end, move or change it remembers for a while: so that the late answer of a slow request does
- * not bring that back. It is a help, not a promise: other processes know nothing of it.
+ * keeps what the later answer says, and a copy of the cookie opens the session until a lifetime in it or a revocation ends it. What this
+ * process itself has seen end, move or change it remembers for a while, so that the late answer of a slow request does not undo it. That is
+ * a help, not a promise: other processes know nothing of it.
  */
 export function createCookieSessions(options: CookieSessionsOptions): Sessions {
-  const { codec, policy, clock, events, subjects, maxChars, notBefore } = options
+  const { codec, policy, clock, events, maxChars, revocations } = options
+  const subjectOf = createSubjectReader(options.subject)
   /** By handle: which of this process's changes was its last. */
   const lastChange = createRecent<number>(MAX_REMEMBERED)
   let changes = 0
 
-  async function open(candidates: readonly string[]): Promise<Opened> {
+  function open(candidates: readonly string[]): Opened {
     if (candidates.length === 0) return NO_SESSION
     const found = liveIn(candidates)
     if (found.size > 1) events.ambiguousCookies()
     const [unsealed] = found.values()
     if (!unsealed || found.size > 1) return NOTHING_OPENED
     const { session, version, isCurrentKey } = unsealed
-    const presented: Presented = { key: keyOf(session), session, version, after: changes }
-    if (subjects && !await subjects.isLive(presented.key, session)) return NOTHING_OPENED
+    // No store has it, so it has no key there.
+    const presented: Presented = { key: '', session, version, after: changes }
     return { loaded: presented, wasPresented: true, isCookieDue: !isCurrentKey, unavailable: undefined }
   }
 
@@ -79,15 +79,25 @@ export function createCookieSessions(options: CookieSessionsOptions): Sessions {
   }
 
   function isLive(session: Session): boolean {
-    return expiryOf(session, policy) > clock() && !isRevoked(session)
+    return expiryOf(session, policy) > clock() && !isOver(session) && !isRevokedBySubject(session)
   }
 
-  function isRevoked({ handle, createdAt }: Pick<Session, 'handle' | 'createdAt'>): boolean {
-    if (lastChange.get(handle) === ENDED) return true
-    return notBefore !== undefined && createdAt < notBefore && notBefore <= clock()
+  /** As far as can be known without the data. */
+  function isOver({ handle, createdAt }: Pick<Session, 'handle' | 'createdAt'>): boolean {
+    return lastChange.get(handle) === ENDED || isBefore(createdAt, revocations?.everybody)
   }
 
-  async function commit(opened: Opened, mutation: Mutation, rules: CommitRules): Promise<Committed> {
+  function isRevokedBySubject({ data, epoch, createdAt }: Session): boolean {
+    if (!revocations || revocations.bySubject.size === 0) return false
+    const subject = subjectOf(data)
+    return subject !== undefined && isBefore(epoch ?? createdAt, revocations.bySubject.get(subject))
+  }
+
+  function isBefore(began: number, instant: EpochMs | undefined): boolean {
+    return instant !== undefined && began < instant && instant <= clock()
+  }
+
+  function commit(opened: Opened, mutation: Mutation, rules: CommitRules): Committed {
     if (mutation.kind === 'none') return refresh(opened, rules.touch)
     if (opened.unavailable) throw opened.unavailable
     if (mutation.kind === 'destroy') return destroy(opened)
@@ -110,18 +120,17 @@ export function createCookieSessions(options: CookieSessionsOptions): Sessions {
     }
   }
 
-  async function change(loaded: Loaded | undefined, change: Change, rules: CommitRules): Promise<Committed> {
+  function change(loaded: Loaded | undefined, change: Change, rules: CommitRules): Committed {
     const before = loaded?.session
     if (change.ifVersion !== undefined && change.ifVersion !== loaded?.version) throw new MutationRefusedError('version', 'the cookie held another version, or none')
     if (before && !isLive(before)) return DROPPED
-    const next = touched(applyChange(before ?? blank(), change, options.subject), clock())
-    if (isEmpty(next, before)) return loaded ? end(loaded) : UNCHANGED
+    const next = loggedIn(before?.data, touched(applyChange(before ?? blank(), change, options.subject), clock()))
+    if (isEmpty(next, before)) return before ? end(before) : UNCHANGED
     rules.check(next)
     const isRotated = before !== undefined && (change.rotate || isLogin(before, next))
-    const named = isRotated ? renamed(next) : next
-    const session = subjects ? await subjects.admit(loaded, named, keyOf(named)) : named
-    if (!session || (before && isRevoked(before))) return DROPPED
-    const cookie = await cookieOrWithdrawn(session)
+    const session = isRotated ? renamed(next) : next
+    const cookie = cookieOf(session, mintVersion())
+    lastChange.set(session.handle, ++changes, 1)
     if (isRotated) lastChange.set(before.handle, ENDED, 1)
     return { cookie, outcome: isRotated ? 'rotated' : before ? 'stored' : 'created' }
   }
@@ -130,15 +139,10 @@ export function createCookieSessions(options: CookieSessionsOptions): Sessions {
     return options.rotateOn.some((path) => !isSameJson(valueAt(before.data, path), valueAt(next.data, path)))
   }
 
-  async function cookieOrWithdrawn(session: Session): Promise<CookieChange> {
-    try {
-      const cookie = cookieOf(session, mintVersion())
-      lastChange.set(session.handle, ++changes, 1)
-      return cookie
-    } catch (error) {
-      await subjects?.withdraw(session, keyOf(session))
-      throw error
-    }
+  /** Its epoch is when its subject logged in, so that a revocation from before that does not end it. */
+  function loggedIn(before: JsonObject | undefined, next: Session): Session {
+    const subject = subjectOf(next.data)
+    return subject === (before && subjectOf(before)) ? next : { ...next, epoch: clock() }
   }
 
   /** Throws SessionTooLargeError. */
@@ -148,14 +152,13 @@ export function createCookieSessions(options: CookieSessionsOptions): Sessions {
     return { kind: 'set', id: session.id, sealed, permanentUntil: session.permanent ? expiryOf(session, policy) : undefined }
   }
 
-  async function destroy({ loaded, wasPresented }: Opened): Promise<Committed> {
-    if (loaded) return end(loaded)
+  function destroy({ loaded, wasPresented }: Opened): Committed {
+    if (loaded) return end(loaded.session)
     return wasPresented ? { cookie: { kind: 'clear' }, outcome: 'none' } : UNCHANGED
   }
 
-  async function end({ session, key }: Loaded): Promise<Committed> {
-    lastChange.set(session.handle, ENDED, 1)
-    await subjects?.withdraw(session, key)
+  function end({ handle }: Session): Committed {
+    lastChange.set(handle, ENDED, 1)
     return { cookie: { kind: 'clear' }, outcome: 'destroyed' }
   }
 
@@ -168,24 +171,18 @@ export function createCookieSessions(options: CookieSessionsOptions): Sessions {
   }
 
   /** The id of one that has not ended, as far as can be known without its cookie. */
-  function currentId(id: SessionId): Promise<SessionId | undefined> {
+  function currentId(id: SessionId): SessionId | undefined {
     const facts = factsOfCookieId(id)
-    const isOver = !facts || isRevoked(facts) || facts.createdAt + policy.absoluteMs <= clock()
-    return Promise.resolve(isOver ? undefined : id)
+    return !facts || isOver(facts) || facts.createdAt + policy.absoluteMs <= clock() ? undefined : id
   }
 
   return {
-    open,
-    commit,
-    currentId,
+    open: (candidates) => Promise.resolve(open(candidates)),
+    commit: (opened, mutation, rules) => new Promise((resolve) => { resolve(commit(opened, mutation, rules)) }),
+    currentId: (id) => Promise.resolve(currentId(id)),
     // Nothing remembers that an app's own session was taken over once, so none is: it could be brought again and again.
     adopt: () => Promise.resolve(NOTHING_OPENED),
   }
-}
-
-/** Under which a session is enrolled with its subject. */
-function keyOf({ handle }: Session): string {
-  return `cookie.${handle}`
 }
 
 function renamed(session: Session): Session {

@@ -7,6 +7,7 @@ import type { LifetimePolicy, TouchRule } from '../../src/session/lifetime.ts'
 import { NO_MUTATION } from '../../src/session/mutation.ts'
 import type { Committed, Opened } from '../../src/session/sessions.ts'
 import type { EpochMs, JsonObject, SessionId } from '../../src/session/session.ts'
+import { parseRevocations } from '../../src/session/revocations.ts'
 import { createKeyRing } from '../../src/signing/keyring.ts'
 import { mutationOf } from '../support/session-harness.ts'
 
@@ -239,21 +240,22 @@ describe('keys', () => {
   })
 })
 
+const at = (ms: number): string => new Date(ms).toISOString()
+
 describe('notBefore', () => {
   test('ends what began before it, whatever was done with it since, and nothing younger', async () => {
     const { state, cookieWith, request } = process()
     const old = await cookieWith({ n: 1 })
     state.now += 10 * MINUTE
     const used = sealedIn(await request(old, { user: 'ann' }, 'rotate'))
-    const notBefore = state.now as EpochMs
     const young = await cookieWith({ n: 2 })
-    const after = process({ notBefore }, state)
+    const after = process({ revocations: parseRevocations(at(state.now)) }, state)
     expect([await after.dataOf(old), await after.dataOf(used), await after.dataOf(young)]).toEqual([undefined, undefined, { n: 2 }])
   })
 
   test('in the future it ends nothing until it comes', async () => {
     const state = { now: 1_700_000_000_000 }
-    const { cookieWith, dataOf } = process({ notBefore: state.now + 10 * MINUTE as EpochMs }, state)
+    const { cookieWith, dataOf } = process({ revocations: parseRevocations(at(state.now + 10 * MINUTE)) }, state)
     const cookie = await cookieWith({ n: 1 })
     expect(await dataOf(cookie)).toEqual({ n: 1 })
     state.now += 10 * MINUTE
@@ -262,13 +264,29 @@ describe('notBefore', () => {
   })
 })
 
+describe('notBefore of one subject', () => {
+  test('ends what it logged in before, though the session is used since, and neither later logins nor anybody else\'s', async () => {
+    const subject = ['user']
+    const { state, cookieWith, request } = process({ subject, rotateOn: [subject] })
+    const [early, late, visitor, bob] = await Promise.all([cookieWith({ user: 'ann' }), cookieWith({ n: 1 }), cookieWith({ n: 1 }), cookieWith({ user: 'bob' })])
+    state.now += MINUTE
+    const used = sealedIn(await request(early, { more: 1 }))
+    state.now += MINUTE
+    const after = process({ subject, rotateOn: [subject], revocations: parseRevocations(`${at(state.now)} "ann"`) }, state)
+    const login = sealedIn(await after.request(late, { user: 'ann' }))
+    expect(await Promise.all([early, used, visitor, bob, login].map(after.dataOf))).toEqual([undefined, undefined, { n: 1 }, { user: 'bob' }, { n: 1, user: 'ann' }])
+    // Whoever was somebody else when it was revoked, and becomes that user later.
+    expect(await after.dataOf(sealedIn(await after.request(bob, { user: 'ann' })))).toEqual({ user: 'ann' })
+  })
+})
+
 test('of a WebSocket\'s session it is known when its absolute lifetime ends, that it was revoked, and what ended here', async () => {
   const { state, sessions, open, request, cookieWith } = process()
   const cookie = await cookieWith({ n: 1 })
   const id = (await open(cookie)).loaded?.session.id as SessionId
   expect(await sessions.currentId(id)).toBe(id)
-  expect(await process({ notBefore: state.now as EpochMs }, state).sessions.currentId(id)).toBe(id)
-  expect(await process({ notBefore: state.now + 1 as EpochMs }, { now: state.now + 1 }).sessions.currentId(id)).toBeUndefined()
+  expect(await process({ revocations: parseRevocations(at(state.now)) }, state).sessions.currentId(id)).toBe(id)
+  expect(await process({ revocations: parseRevocations(at(state.now + 1)) }, { now: state.now + 1 }).sessions.currentId(id)).toBeUndefined()
   expect(await sessions.currentId('A'.repeat(43) as SessionId)).toBeUndefined()
   state.now += 120 * MINUTE
   expect(await sessions.currentId(id)).toBeUndefined()

@@ -1,4 +1,5 @@
 import { chunkCapacityOf, chunkNamesOf } from '../../http/cookie-chunks.ts'
+import { parseRevocations } from '../../session/revocations.ts'
 import type { RouteConfig } from '../route-schema.ts'
 import type { Config } from '../schema.ts'
 import type { CookieConfig } from '../session-schema.ts'
@@ -21,6 +22,9 @@ export function checkCookieStore(config: Config, judge: Judge): void {
   if (config.store.kind !== 'cookie') return
   judge.warn('store.kind', 'the sessions are in the browsers: of two changes at a time the last answer wins, and a copied cookie opens its session, also after a logout, until its lifetime or store.notBefore ends it; see docs/stores.md')
   checkSession(config, judge)
+  if (config.session.subject === undefined && (parseRevocations(config.store.notBefore ?? '')?.bySubject.size ?? 0) > 0) {
+    judge.problem('store.notBefore', 'a line names a user, and nobody knows whose a session is; set session.subject', 'session.subject')
+  }
   checkHead(config, judge)
   config.routes.forEach((route, index) => checkRoute(config, route, `routes.${index}`, judge))
 }
@@ -31,7 +35,7 @@ function checkSession({ session, keys }: Config, judge: Judge): void {
     judge.warn('session.maxBytes', `the cookies hold about ${fits} bytes of data; larger sessions are refused when stored`, 'store.kind')
   }
   if (session.maxPerSubject !== undefined) judge.problem('session.maxPerSubject', 'nobody can count sessions that are in their browsers; leave it out, or choose another store', 'store.kind')
-  if (session.revocation) judge.problem('session.revocation', 'needs a store at the server: choose another one, or end all sessions with store.notBefore', 'store.kind')
+  if (session.revocation) judge.problem('session.revocation', 'needs a store at the server: choose another one, or end the sessions of a user with store.notBefore', 'store.kind')
   if (keys.record.length > 0) judge.warn('keys.record', 'has no effect: the cookie store seals with keys.cookie', 'store.kind')
 }
 
