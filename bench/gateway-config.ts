@@ -4,6 +4,8 @@ import { freshSecret, type World } from './world.ts'
 import type { VerifyKey } from './verify-assertion.ts'
 
 export type StoreKind = 'memory' | 'file' | 'redis'
+/** The `store` of a configuration, for a server that somebody else runs. */
+export type StoreConfig = Readonly<Record<string, unknown>> & { readonly kind: string }
 export type Algorithm = 'HS256' | 'EdDSA' | 'ES256'
 
 /** Where the bench's own application is mounted when `/` is a user's. */
@@ -22,7 +24,7 @@ export interface GatewayPlan {
  * The configuration every measured gateway gets: one upstream, one route, defaults for everything else, except that the lines
  * per request are off (no peer writes any) and the session cookie may travel over plain HTTP.
  */
-export function planGateway(world: World, name: string, session: 'none' | 'use', store: StoreKind, alg: Algorithm = 'HS256'): GatewayPlan {
+export function planGateway(world: World, name: string, session: 'none' | 'use', store: StoreKind | StoreConfig, alg: Algorithm = 'HS256'): GatewayPlan {
   const { key, verifyKey } = assertionKeyOf(alg)
   return {
     verifyKey,
@@ -30,7 +32,7 @@ export function planGateway(world: World, name: string, session: 'none' | 'use',
       admin: false,
       keys: { cookie: [{ id: 'c1', secret: freshSecret() }], assertion: [key] },
       session: { cookie: { name: 'session', secure: false } },
-      store: storeOf(world, `${name}-${++stores}`, store),
+      store: typeof store === 'string' ? storeOf(world, `${name}-${++stores}`, store) : store,
       upstreams: { app: { targets: [world.upstream.url] } },
       routes: [{ path: '/', upstream: 'app', session }],
       log: { level: 'warn', requests: false },

@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import yargs from 'yargs'
 import { chartOf } from './chart.ts'
+import type { StoreConfig } from './gateway-config.ts'
 import { machineText } from './machine.ts'
 import type { Report } from './report.ts'
 import { runBench } from './run-bench.ts'
@@ -23,6 +24,7 @@ async function main(args: readonly string[]): Promise<number> {
     .option('warmup', { type: 'number', default: 7, describe: 'Seconds before them that do not count: less, and the compiler is still at work' })
     .option('concurrency', { type: 'number', default: 50, describe: 'Connections, each a visitor of its own' })
     .option('only', { type: 'string', describe: `Some targets, with commas: ${[...TARGETS, ...MORE_TARGETS].map(({ id }) => id).join(',')}` })
+    .option('store', { type: 'string', array: true, describe: 'The "store" of a configuration, as JSON, for a server that runs already: adds two rows' })
     .option('json', { type: 'string', describe: 'Where to write the report', default: join('bench', 'results', 'latest.json') })
     .option('svg', { type: 'string', describe: 'Where to write the chart', default: join('bench', 'results', 'latest.svg') })
     .option('check', { type: 'boolean', default: false, describe: 'Exit with 1 when a bar is missed' })
@@ -31,6 +33,7 @@ async function main(args: readonly string[]): Promise<number> {
   const options = {
     rounds: flags.rounds, seconds: flags.duration, warmupSeconds: flags.warmup, connections: flags.concurrency,
     ...(flags.only === undefined ? {} : { only: flags.only.split(',') }),
+    stores: (flags.store ?? []).map((text) => JSON.parse(text) as StoreConfig),
   }
   const report = await runBench(options, (round, id, { cpuMicros, perSecond }) => {
     const cpu = cpuMicros?.toFixed(1) ?? '-'

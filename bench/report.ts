@@ -15,6 +15,8 @@ export interface Report {
 
 export interface ReportRow extends Row {
   readonly againstHttpProxy: number | undefined
+  /** Of a gateway: what the session adds. */
+  readonly againstNoSession: number | undefined
 }
 
 export function reportOf(
@@ -23,6 +25,7 @@ export function reportOf(
   const rows = measured.map((one) => ({
     ...rowOf(one, labels.get(one.id) ?? one.id),
     againstHttpProxy: cpuRatio(measured, one.id, 'http-proxy'),
+    againstNoSession: one.id.startsWith('gate-') ? cpuRatio(measured, one.id, 'gate-none') : undefined,
   }))
   return { at: new Date().toISOString(), machine, options, rows, bars: judge(measured), measured }
 }

@@ -1,14 +1,17 @@
+import type { StoreConfig } from './gateway-config.ts'
 import { startLoadGenerator } from './load.ts'
 import { describeMachine } from './machine.ts'
 import { prove, writtenSoFar } from './prove.ts'
 import { reportOf, type Report } from './report.ts'
 import { measureRounds, type RoundOptions, type Running, type Sample } from './rounds.ts'
-import { targetsNamed, type Target } from './targets.ts'
+import { targetsNamed, targetsOn, type Target } from './targets.ts'
 import { startWorld, type World } from './world.ts'
 
 export interface BenchOptions extends RoundOptions {
   /** Ids of the targets to run (see targets.ts); all of the table without it. */
   readonly only?: readonly string[]
+  /** Stores that run already: each adds a row that reads and one that writes. */
+  readonly stores?: readonly StoreConfig[]
 }
 
 /**
@@ -17,7 +20,7 @@ export interface BenchOptions extends RoundOptions {
  * @throws MissingError when a server or the build is missing; AssertionError when a target answers wrongly.
  */
 export async function runBench(options: BenchOptions, onSample?: (round: number, id: string, sample: Sample) => void): Promise<Report> {
-  const targets = targetsNamed(options.only)
+  const targets = [...targetsNamed(options.only), ...(options.stores ?? []).flatMap(targetsOn)]
   const machine = describeMachine()
   const world = await startWorld({ redis: targets.some(({ needsRedis }) => needsRedis) })
   const load = await startLoadGenerator()

@@ -3,12 +3,13 @@ import type { Report } from './report.ts'
 
 /** The report for a terminal. */
 export function tableOf(report: Report): string {
-  const head = ['', 'CPU us/req', 'low..high', 'x http-proxy', 'req/s', 'p50 ms', 'p99 ms', 'peak MB']
+  const head = ['', 'CPU us/req', 'low..high', 'x http-proxy', 'x no session', 'req/s', 'p50 ms', 'p99 ms', 'peak MB']
   const rows = report.rows.map((row) => [
     row.label,
     row.cpuMicros?.toFixed(1) ?? '-',
     row.cpuSpread?.map((micros) => micros.toFixed(0)).join('..') ?? '-',
     row.againstHttpProxy?.toFixed(2) ?? '-',
+    row.againstNoSession?.toFixed(2) ?? '-',
     row.perSecond.toFixed(0),
     row.p50Ms.toFixed(1),
     row.p99Ms.toFixed(1),

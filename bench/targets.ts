@@ -1,4 +1,4 @@
-import { planFlaskGateway, planGateway, type Algorithm, type StoreKind } from './gateway-config.ts'
+import { planFlaskGateway, planGateway, type Algorithm, type StoreConfig, type StoreKind } from './gateway-config.ts'
 import type { Server, World } from './world.ts'
 import type { VerifyKey } from './verify-assertion.ts'
 
@@ -67,10 +67,11 @@ const withLog: Target = {
   },
 }
 
-function gateway(store: StoreKind, session: 'read' | 'write', alg: Algorithm = 'HS256'): Target {
-  const id = ['gate', store, session, ...(alg === 'HS256' ? [] : [alg.toLowerCase()])].join('-')
+function gateway(store: StoreKind | StoreConfig, session: 'read' | 'write', alg: Algorithm = 'HS256'): Target {
+  const kind = typeof store === 'string' ? store : store.kind
+  const id = ['gate', kind, session, ...(alg === 'HS256' ? [] : [alg.toLowerCase()])].join('-')
   return {
-    id, label: `sessiongate, ${store}, session ${session}${alg === 'HS256' ? '' : `, ${alg}`}`, session, needsRedis: store === 'redis', isProxy: true,
+    id, label: `sessiongate, ${kind}, session ${session}${alg === 'HS256' ? '' : `, ${alg}`}`, session, needsRedis: store === 'redis', isProxy: true,
     start: async (world) => {
       const { config, verifyKey } = planGateway(world, id, 'use', store, alg)
       return { server: await world.startGateway(id, config), view: { kind: 'signed', key: verifyKey } }
@@ -96,6 +97,11 @@ export const TARGETS: readonly Target[] = [
 /** Rows that are measured only when named with --only. */
 export const MORE_TARGETS: readonly Target[] = (['EdDSA', 'ES256'] as const).flatMap((alg) =>
   [gateway('memory', 'read', alg), gateway('memory', 'write', alg)])
+
+/** Reading and writing a session in a store that runs already. */
+export function targetsOn(store: StoreConfig): Target[] {
+  return [gateway(store, 'read'), gateway(store, 'write')]
+}
 
 /** The targets named, in the table's order; a ratio needs its baseline, so add it yourself. */
 export function targetsNamed(ids: readonly string[] | undefined): Target[] {

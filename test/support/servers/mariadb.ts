@@ -12,13 +12,13 @@ export async function startMariadb(...args: string[]): Promise<MysqlServer> {
   const socket = join(directory, 'mariadb.sock')
   const asRoot = process.getuid?.() === 0 ? ['--user=root'] : []
   execFileSync(findBinary('mariadb-install-db', 'mariadb-server'), [
-    '--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve', ...asRoot,
+    '--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve', `--tmpdir=${directory}`, ...asRoot,
   ], { stdio: 'pipe' })
   const server = await startServer({
     binary: 'mariadbd',
     debianPackage: 'mariadb-server',
     args: [
-      '--no-defaults', ...asRoot, `--datadir=${data}`, `--socket=${socket}`, `--port=${port}`, '--bind-address=127.0.0.1',
+      '--no-defaults', ...asRoot, `--datadir=${data}`, `--socket=${socket}`, `--port=${port}`, '--bind-address=127.0.0.1', `--tmpdir=${directory}`,
       '--innodb-flush-log-at-trx-commit=2', '--innodb-buffer-pool-size=32M', '--skip-name-resolve', ...args,
     ],
     directory,
