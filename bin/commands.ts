@@ -152,6 +152,15 @@ function commandLine({ flags, rest }: TakenFlags, done: (exitCode: number) => vo
     async (argv) => {
       done(await (await import('./commands/migrate.ts')).runMigrate(configOf(argv), { source: argv.source, table: argv.table, keyPrefix: argv['key-prefix'], dryRun: argv['dry-run'] ?? false }))
     })
+    .command('learn', 'Run in front of an app for a while, unchanged, and propose what to do with its cookies (route.cookies)', (args) => args
+      .option('upstream', { type: 'string', demandOption: true, requiresArg: true, describe: 'The running app' })
+      .option('listen', { type: 'string', describe: 'Where the browser goes meanwhile; default 127.0.0.1:8080. Other keys of the configuration work too, --tls.certFile for example' })
+      .option('for', { type: 'string', requiresArg: true, describe: 'How long, for example 10m; without it until Ctrl-C' })
+      .option('out', { type: 'string', requiresArg: true, describe: 'Write the rules to this new file; default: standard output' })
+      .example('$0 learn --upstream http://127.0.0.1:8000 --out cookies.yaml', 'Log in, look around, log out, press Ctrl-C'),
+    async (argv) => {
+      done(await (await import('./commands/learn.ts')).runLearn({ ...argv, flags }))
+    })
     .command('bench', 'Measure what the gateway costs in front of your own app', (args) => args
       .option('upstream', { type: 'string', demandOption: true, requiresArg: true, describe: 'The running app' })
       .option('path', { type: 'string', default: '/', describe: 'What is asked for' })

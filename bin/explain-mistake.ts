@@ -1,9 +1,9 @@
 import { nearestFlag } from '../src/config/flags.ts'
 import { nearestName } from '../src/config/nearest-name.ts'
 
-const COMMANDS: readonly string[] = ['serve', 'check', 'init', 'keys', 'assertion', 'sessions', 'migrate', 'bench', 'schema']
+const COMMANDS: readonly string[] = ['serve', 'check', 'init', 'keys', 'assertion', 'sessions', 'migrate', 'learn', 'bench', 'schema']
 const OPTIONS: readonly string[] = [
-  'config', 'upstream', 'print', 'alg', 'ring', 'id', 'out', 'step', 'audience', 'path', 'rounds', 'duration', 'concurrency', 'subject', 'limit', 'json', 'values', 'all', 'admin', 'from', 'source', 'key-prefix', 'dry-run', 'help', 'version',
+  'config', 'upstream', 'print', 'alg', 'ring', 'id', 'out', 'step', 'audience', 'path', 'rounds', 'duration', 'concurrency', 'subject', 'limit', 'json', 'values', 'all', 'admin', 'from', 'source', 'key-prefix', 'dry-run', 'for', 'help', 'version',
 ]
 const NEEDS: Readonly<Record<string, string>> = { keys: 'keys needs one of: generate, rotate', assertion: 'assertion needs: verify', sessions: 'sessions needs one of: list, show, revoke' }
 

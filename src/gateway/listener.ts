@@ -36,7 +36,10 @@ export interface Listener {
   drain(deadlineMs: number): Promise<void>
 }
 
-export function createListener(live: LiveGateway, options: ListenerOptions): Listener {
+/** What becomes of a request; `sessiongate learn` looks at it first. */
+export type HandleRequest = typeof handleRequest
+
+export function createListener(live: LiveGateway, options: ListenerOptions, handle: HandleRequest = handleRequest): Listener {
   const pipeline = createPipeline(serve)
   const tunnels = new Set<Duplex>()
   const sockets = new Set<Duplex>()
@@ -54,7 +57,7 @@ export function createListener(live: LiveGateway, options: ListenerOptions): Lis
   function serve(request: IncomingMessage, response: ServerResponse): () => void {
     const lease = live.lease()
     if (isDraining || request.httpVersionMinor === 0) response.shouldKeepAlive = false
-    void handleRequest(lease.gateway, request, response)
+    void handle(lease.gateway, request, response)
     return lease.release
   }
 

@@ -5,7 +5,7 @@ import type { LoadedConfig } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { buildGateway } from '../gateway/build-gateway.ts'
 import type { Gateway } from '../gateway/gateway.ts'
-import { createListener, type Listener, type TlsOptions } from '../gateway/listener.ts'
+import { createListener, type HandleRequest, type Listener, type TlsOptions } from '../gateway/listener.ts'
 import { createLiveGateway, type LiveGateway } from '../gateway/live-gateway.ts'
 import { createTunnels } from '../gateway/tunnels.ts'
 import type { Log } from '../log.ts'
@@ -30,7 +30,7 @@ interface OpenStore {
   readonly identity: string
 }
 
-export async function startServer({ config }: LoadedConfig, log: Log): Promise<Server> {
+export async function startServer({ config }: LoadedConfig, log: Log, handle?: HandleRequest): Promise<Server> {
   let active = config
   let isStopping = false
   let reloading: Promise<void> = Promise.resolve()
@@ -51,7 +51,7 @@ export async function startServer({ config }: LoadedConfig, log: Log): Promise<S
     try {
       for (const address of config.listen) {
         const { maxHeaderBytes, maxConnections, headersTimeout, keepAlive } = config.limits
-        const listener = createListener(live, { tls, maxHeaderBytes, maxConnections, headersTimeoutMs: headersTimeout, keepAliveMs: keepAlive })
+        const listener = createListener(live, { tls, maxHeaderBytes, maxConnections, headersTimeoutMs: headersTimeout, keepAliveMs: keepAlive }, handle)
         await listener.listen(address)
         listeners.push(listener)
       }

@@ -16,7 +16,7 @@ const LAYERS: readonly (readonly [layer: number, pattern: RegExp])[] = [
   [4, /^src\/session\/(sessions|loader|cookie-sessions)\.ts$/],
   [4, /^src\/(proxy|adapters)\//],
   [5, /^src\/gateway\//],
-  [6, /^src\/(admin|config|processes|migrate)\//],
+  [6, /^src\/(admin|config|processes|migrate|learn)\//],
   [7, /^src\/main\.ts$/],
   [8, /^(bin|bench|examples)\//],
 ]
