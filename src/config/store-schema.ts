@@ -9,6 +9,13 @@ const secretPair = { password: z.string().optional().describe('Better in a file 
 
 const keyPrefix = z.string().regex(/^[\x21-\x7e]{0,64}$/, 'expected at most 64 printable ASCII characters without a space').prefault('session:').describe('Before every key, no separator added')
 
+const tls = z.strictObject({
+  caFile: z.string().optional().describe('PEM of the authority that signed the server\'s certificate'),
+  certFile: z.string().optional().describe('Client certificate in PEM'),
+  keyFile: z.string().optional().describe('Its key in PEM'),
+})
+const sqlTls = tls.optional().describe('Encrypt, and verify the server; `{}` where a public authority signed its certificate')
+
 const memory = z.strictObject({
   kind: z.literal('memory').describe('In this process: lost on restart, not shared by workers'),
   maxEntries: z.int().min(1).prefault(100_000).describe('Sessions kept; when all of them live, new ones are refused'),
@@ -45,10 +52,7 @@ const redis = z.strictObject({
     ...secretPair,
   }).optional().describe('Ask these sentinels for the master, instead of `url` host and port'),
   cluster: z.array(z.string().regex(/^.+:\d+$/, 'expected host:port')).optional().describe('Some nodes of a Redis Cluster, instead of `url` host and port'),
-  tls: z.strictObject({
-    caFile: z.string().optional().describe('PEM of the authority that signed the server\'s certificate'),
-    certFile: z.string().optional().describe('Client certificate in PEM'),
-    keyFile: z.string().optional().describe('Its key in PEM'),
+  tls: tls.extend({
     servername: z.string().optional().describe('Name the certificate must carry, when it is not the host'),
   }).optional().describe('With rediss://'),
   recordFormat: recordFormat.optional().describe('Share the sessions with an app that is not behind the gateway: its keys, its records, its cookie. It overwrites ours without comparing: see docs/stores.md'),
@@ -85,6 +89,7 @@ const postgres = z.strictObject({
   kind: z.literal('postgres').describe('PostgreSQL'),
   url: z.string().regex(/^postgres(ql)?:\/\//, 'expected postgres://').describe('Connection string'),
   ...secretPair,
+  tls: sqlTls,
   schema: identifier.optional().describe('Schema of the table, when it is not the first of the search path'),
   ...sqlCommon,
   connections: z.int().min(1).prefault(10).describe('At most, per worker'),
@@ -94,6 +99,7 @@ const mysql = z.strictObject({
   kind: z.literal('mysql').describe('MySQL or MariaDB'),
   url: z.string().regex(/^mysql:\/\//, 'expected mysql://').describe('Connection string'),
   ...secretPair,
+  tls: sqlTls,
   ...sqlCommon,
   connections: z.int().min(1).prefault(10).describe('At most, per worker'),
   timeout: duration.prefault('500ms').describe('Deadline of one call'),

@@ -1,9 +1,11 @@
+import { isIP } from 'node:net'
 import { createConnection } from 'mysql2'
-import type { QueryError, ResultSetHeader } from 'mysql2'
+import type { QueryError, ResultSetHeader, SslOptions } from 'mysql2'
 import type { SqlDialect, SqlRefusalMeaning, SqlResult } from './sql-dialect.ts'
 import { SqlRefusal } from './sql-dialect.ts'
 import type { SqlConnection } from './sql-pool.ts'
 import { createSqlPool } from './sql-pool.ts'
+import type { SqlTls } from './sql-url.ts'
 import { withPassword } from './sql-url.ts'
 import type { SqlStoreOptions } from './sql.ts'
 import { createSqlStore } from './sql.ts'
@@ -13,6 +15,8 @@ export interface MysqlStoreOptions extends Omit<SqlStoreOptions, 'schema'> {
   /** `mysql://[user[:password]@]host[:port]/database`; more options of the driver as query parameters. */
   readonly url: string
   readonly password?: string | undefined
+  /** The name of the server is verified too, unless the URL has an address instead: the driver cannot compare that. */
+  readonly tls?: SqlTls | undefined
   /** Connections at most. Default 10. */
   readonly connections?: number
 }
@@ -23,7 +27,7 @@ const MIN_CONNECT_TIMEOUT_MS = 1_000
 export function createMysqlStore(options: MysqlStoreOptions): SessionStore {
   const { connections = 10, timeoutMs = 500 } = options
   const url = withPassword(options.url, options.password)
-  const database = createSqlPool({ connect: (onLost) => connect(url, timeoutMs, onLost), size: connections, timeoutMs })
+  const database = createSqlPool({ connect: (onLost) => connect(url, options.tls, timeoutMs, onLost), size: connections, timeoutMs })
   return createSqlStore({ kind: 'mysql', database, dialect: mysqlDialect }, { ...options, timeoutMs })
 }
 
@@ -49,9 +53,10 @@ const sessionOf = {
   mysql: () => `SET SESSION ${SETTINGS}, transaction_isolation = 'READ-COMMITTED'`,
 }
 
-async function connect(uri: string, timeoutMs: number, onLost: (error?: Error) => void): Promise<SqlConnection> {
+async function connect(uri: string, tls: SqlTls | undefined, timeoutMs: number, onLost: (error?: Error) => void): Promise<SqlConnection> {
   const connection = createConnection({
     uri,
+    ...(tls && { ssl: { ...tls, verifyIdentity: isIP(new URL(uri).hostname) === 0 } as SslOptions }),
     connectTimeout: Math.max(timeoutMs, MIN_CONNECT_TIMEOUT_MS),
     flags: ['-FOUND_ROWS'],                                         // a statement that changes nothing says so
     rowsAsArray: true,

@@ -49,12 +49,7 @@ async function openBackend(config: StoreConfig, { clock, onEvicted }: StoreConte
           password: await secretOf('store.sentinel.passwordFile', sentinel.password, sentinel.passwordFile),
         },
         cluster: config.cluster,
-        tls: tls && {
-          ...await pem('ca', tls.caFile),
-          ...await pem('cert', tls.certFile),
-          ...await pem('key', tls.keyFile),
-          ...(tls.servername === undefined ? {} : { servername: tls.servername }),
-        },
+        tls: tls && { ...await pemsOf(tls), ...(tls.servername === undefined ? {} : { servername: tls.servername }) },
         clock,
       }
       if (recordFormat) {
@@ -104,9 +99,9 @@ function sqlOptions({ table, columns, migrate, sweepInterval, timeout }: SqlConf
   return { table, columns, migrate, sweepIntervalMs: sweepInterval, timeoutMs: timeout, clock }
 }
 
-async function serverOptions({ url, password, passwordFile, connections }: SqlServerConfig) {
+async function serverOptions({ url, password, passwordFile, tls, connections }: SqlServerConfig) {
   if (!URL.canParse(url)) throw invalid('store.url', 'this connection string cannot be parsed')
-  return { url, password: await secretOf('store.passwordFile', password, passwordFile), connections }
+  return { url, password: await secretOf('store.passwordFile', password, passwordFile), tls: tls && await pemsOf(tls), connections }
 }
 
 /** Imports a backend whose driver is an optional dependency. */
@@ -125,6 +120,10 @@ function isMissing(error: unknown, driver: string): boolean {
 
 async function secretOf(path: string, value: string | undefined, file: string | undefined): Promise<string | undefined> {
   return value ?? (file === undefined ? undefined : (await read(path, file)).toString().replace(/\r?\n$/, ''))
+}
+
+async function pemsOf({ caFile, certFile, keyFile }: NonNullable<SqlServerConfig['tls']>) {
+  return { ...await pem('ca', caFile), ...await pem('cert', certFile), ...await pem('key', keyFile) }
 }
 
 async function pem<Name extends 'ca' | 'cert' | 'key'>(name: Name, file: string | undefined): Promise<Partial<Record<Name, Buffer>>> {

@@ -5,6 +5,7 @@ import type { QuotedNames, SqlDialect, SqlRefusalMeaning, SqlResult } from './sq
 import { SqlRefusal } from './sql-dialect.ts'
 import type { SqlConnection } from './sql-pool.ts'
 import { createSqlPool } from './sql-pool.ts'
+import type { SqlTls } from './sql-url.ts'
 import { withPassword } from './sql-url.ts'
 import type { SqlStoreOptions } from './sql.ts'
 import { createSqlStore } from './sql.ts'
@@ -14,6 +15,7 @@ export interface PostgresStoreOptions extends SqlStoreOptions {
   /** `postgres://[user[:password]@]host[:port]/database[?sslmode=...]`; a unix socket as `?host=/run/postgresql`. */
   readonly url: string
   readonly password?: string | undefined
+  readonly tls?: SqlTls | undefined
   /** Connections at most. Default 10. */
   readonly connections?: number
 }
@@ -24,7 +26,7 @@ const MIN_CONNECT_TIMEOUT_MS = 1_000
 export function createPostgresStore(options: PostgresStoreOptions): SessionStore {
   const { connections = 10, timeoutMs = 500 } = options
   const url = withPassword(options.url, options.password)
-  const database = createSqlPool({ connect: (onLost) => connect(url, timeoutMs, onLost), size: connections, timeoutMs })
+  const database = createSqlPool({ connect: (onLost) => connect(url, options.tls, timeoutMs, onLost), size: connections, timeoutMs })
   return createSqlStore({ kind: 'postgres', database, dialect: postgresDialect }, { ...options, timeoutMs })
 }
 
@@ -41,10 +43,11 @@ const postgresDialect: SqlDialect = {
   ],
 }
 
-async function connect(url: string, timeoutMs: number, onLost: (error?: Error) => void): Promise<SqlConnection> {
+async function connect(url: string, tls: SqlTls | undefined, timeoutMs: number, onLost: (error?: Error) => void): Promise<SqlConnection> {
   const socket = new Socket()
   const client = new Client({
     connectionString: url,
+    ...(tls && { ssl: tls }),
     stream: () => socket,
     statement_timeout: timeoutMs,                                   // what nobody waits for any more is not done either
     connectionTimeoutMillis: Math.max(timeoutMs, MIN_CONNECT_TIMEOUT_MS),

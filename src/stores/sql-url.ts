@@ -1,3 +1,8 @@
+import type { ConnectionOptions } from 'node:tls'
+
+/** Giving any turns TLS on; the server is always verified. */
+export type SqlTls = Pick<ConnectionOptions, 'ca' | 'cert' | 'key'>
+
 /**
  * The connection string with a password that was given beside it; one in the string itself stays when none is given. As a query
  * parameter where the string names no host to put it before (`postgres:///db?host=/run/postgresql`).

@@ -60,6 +60,17 @@ export async function startPostgres(...settings: string[]): Promise<PostgresServ
   })
 }
 
+/** Settings for TLS with this certificate, in files the server may read. */
+export function tlsSettings({ cert, key }: { readonly cert: string; readonly key: string }): string[] {
+  const directory = serverDirectory()
+  process.once('exit', () => { rmSync(directory, { recursive: true, force: true }) })
+  const [certFile, keyFile] = [join(directory, 'server.crt'), join(directory, 'server.key')]
+  writeFileSync(certFile, cert)
+  writeFileSync(keyFile, key, { mode: 0o600 })
+  if (OWNER) for (const path of [directory, certFile, keyFile]) giveTo(OWNER, path)
+  return ['ssl=on', `ssl_cert_file=${certFile}`, `ssl_key_file=${keyFile}`]
+}
+
 /** A process and its children: each connection has one. */
 function familyOf(pid: number): number[] {
   return [pid, ...readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)]
@@ -85,7 +96,7 @@ async function query(url: string, text: string): Promise<unknown[][]> {
   }
 }
 
-function giveTo(user: string, directory: string): void {
+function giveTo(user: string, path: string): void {
   const [uid, gid] = ['-u', '-g'].map((flag) => Number(execFileSync('id', [flag, user])))
-  chownSync(directory, uid!, gid!)
+  chownSync(path, uid!, gid!)
 }
