@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Clock } from '../../src/clock.ts'
+import { systemClock, type Clock } from '../../src/clock.ts'
 import type { EpochMs } from '../../src/session/session.ts'
 import { storeConformance } from '../../src/stores/conformance.ts'
 import { createSharedRedisStore } from '../../src/stores/redis-shared.ts'
@@ -67,6 +67,24 @@ describe('redis, its records shared with an app', () => {
     await store.ping()
     return likeJson(store)
   }
+  test('the user that docs/stores.md names may do all of it, also when the server has forgotten the scripts', async () => {
+    await server.command('ACL', 'SETUSER', 'gate', 'on', '>pw', '~session:*', '~sessiongate:*', '+@connection', '+@read', '+@scripting', '+set', '+del', '+pexpire', '+info')
+    const store = createSharedRedisStore({ url: server.url, username: 'gate', password: 'pw', keyPrefix: 'session:', lifetimeMs: 3_600_000, timeoutMs: TIMEOUT_MS })
+    const until = systemClock() + 60_000 as EpochMs
+    await store.ping()
+    await server.command('SCRIPT', 'FLUSH')
+    const created = await store.create('acl', Buffer.from('{}'), until)
+    if (created.outcome !== 'stored') throw new Error(created.outcome)
+    const replaced = await store.replace('acl', created.version, Buffer.from('{"a":1}'), until)
+    expect(replaced.outcome).toBe('stored')
+    await store.touch('acl', until)
+    expect((await store.load('acl'))?.bytes.toString()).toBe('{"a":1}')
+    expect((await store.scan!(undefined, 1_000)).records.map(([key]) => key)).toContain('acl')
+    expect((await store.destroy('acl', until))?.bytes.toString()).toBe('{"a":1}')
+    expect(await store.load('acl')).toBeUndefined()
+    await store.close()
+  })
+
   const cases = storeConformance({ open, scans: true })
   for (const { name, run } of cases.filter(({ name }) => !NOT_KEPT.includes(name))) test(name, run)
   for (const { name, run } of cases.filter(({ name }) => NOT_KEPT.includes(name))) test(`not kept: ${name}`, () => expect(run()).rejects.toThrow())
