@@ -111,6 +111,19 @@ describe('a session in the browser', () => {
   })
 })
 
+test('an app\'s own cookie, kept beside the session, is in there too, and goes with it', async () => {
+  await using world = await cookieWorld({ routes: [{ cookies: [{ name: 'legacy', do: 'store' }, { name: 'sealed', do: 'encrypt' }] }] })
+  world.upstream.respondOnce(rawResponse({ headers: [['Set-Cookie', 'legacy=id-4711; HttpOnly'], ['Set-Cookie', 'sealed=note'], ['Set-Cookie', 'plain=1']], body: '' }))
+  const reply = await world.client.get('/')
+  expect(namesIn(reply).toSorted()).toEqual(['plain', 'sealed', 'sid'])
+  expect(JSON.stringify(reply.all('set-cookie'))).not.toContain('4711')
+  await world.client.get('/')
+  expect(world.upstream.lastRequest.header('cookie')?.split('; ').toSorted()).toEqual(['legacy=id-4711', 'plain=1', 'sealed=note'])
+  await order(world, world.client, { control: 'destroy' })
+  await world.client.get('/')
+  expect(world.upstream.lastRequest.header('cookie')).not.toContain('legacy')
+})
+
 describe('over several cookies', () => {
   test('it grows to three, each line within 4096 bytes, shrinks, and leaves none behind', async () => {
     await using world = await cookieWorld({ session: { cookie: { name: 'sid', secure: false, domain: 'localhost' }, permanent: true } })

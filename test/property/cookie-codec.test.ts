@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { chunkLines, chunkNamesOf, splitChunks } from '../../src/http/cookie-chunks.ts'
+import type { CookieAttributes } from '../../src/http/cookie.ts'
 import type { RecordKey } from '../../src/session/codec.ts'
 import { cookieIdOf, createCookieCodec, factsOfCookieId } from '../../src/session/cookie-codec.ts'
 import type { EpochMs, JsonObject, Session, SessionId, Version } from '../../src/session/session.ts'
@@ -46,6 +48,25 @@ test('any character that is changed, taken out or put in, and any cut, is no ses
     fc.pre(tampered !== text)
     expect(codec.open(tampered)).toBeUndefined()
   }), { numRuns: 500 })
+})
+
+test('through the cookies of a browser and back; with any character of any cookie changed, no session', () => {
+  const cookie: CookieAttributes = { name: 'sid', domain: undefined, path: '/', secure: true, httpOnly: true, sameSite: 'lax', partitioned: false }
+  const names = chunkNamesOf('sid')
+  const pairsOf = (session: Session): string[] => chunkLines(cookie, codec.seal(session, VERSION), undefined, session.touchedAt, []).map((line) => line.slice(0, line.indexOf(';')))
+  const opened = (pairs: readonly string[]) => splitChunks([pairs.join('; ')], names).candidates.map((text) => codec.open(text)?.session).filter((session) => session !== undefined)
+  const character = fc.constantFrom(...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.')
+  fc.assert(fc.property(fc.nat(7_000), jsonObject, fc.nat(2), fc.nat(), character, (length, data, which, position, other) => {
+    const session = sessionOf({ ...data, filling: 'x'.repeat(length) })
+    const pairs = pairsOf(session)
+    expect(opened(pairs)).toEqual([session])
+    const at = which % pairs.length
+    const pair = pairs[at] as string
+    const start = pair.indexOf('=') + 1
+    const place = start + position % (pair.length - start)
+    fc.pre(pair[place] !== other)
+    expect(opened(pairs.with(at, pair.slice(0, place) + other + pair.slice(place + 1)))).toEqual([])
+  }), { numRuns: 100 })
 })
 
 test('every single bit counts', () => {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium } from 'playwright-core'
-import type { Browser, BrowserContext, Page } from 'playwright-core'
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
 
 const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium'
 
@@ -17,7 +17,7 @@ export const browserMissing = existsSync(EXECUTABLE) ? undefined : `no Chromium 
 
 export interface TestBrowser extends AsyncDisposable {
   /** A visitor of their own: new cookie jar, new page. */
-  visitor(): Promise<Visitor>
+  visitor(options?: BrowserContextOptions): Promise<Visitor>
 }
 
 export interface Visitor {
@@ -32,8 +32,8 @@ export async function startBrowser(): Promise<TestBrowser> {
   // Chromium keeps crash reports and caches under HOME whatever its profile is.
   const browser: Browser = await chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS, env: { ...process.env as Record<string, string>, HOME: profile } })
   return {
-    async visitor() {
-      const context = await browser.newContext()
+    async visitor(options) {
+      const context = await browser.newContext(options)
       context.setDefaultTimeout(10_000)
       return { context, page: await context.newPage() }
     },
