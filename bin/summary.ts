@@ -35,14 +35,17 @@ function storeText(store: StoreConfig): string {
   switch (store.kind) {
     case 'memory': return 'memory (lost on restart)'
     case 'file': case 'sqlite': return `${store.kind} in ${store.path}`
-    case 'redis':
-      if (store.sentinel) return `redis, master ${store.sentinel.name} of sentinels ${store.sentinel.nodes.join(', ')}`
-      return store.cluster ? `redis cluster at ${store.cluster.join(', ')}` : `redis at ${redactedUrl(store.url)}`
+    case 'redis': return `redis ${redisText(store)}${store.recordFormat ? `, shared with a ${store.recordFormat.kind} app` : ''}`
     case 'memcached': return `memcached at ${store.servers.join(', ')}`
     case 'mongodb': case 'postgres': case 'mysql': return `${store.kind} at ${redactedUrl(store.url)}`
     case 'cookie': return 'cookie: in the browser, the last writer wins'
     case 'custom': return `custom, ${store.module}`
   }
+}
+
+function redisText({ sentinel, cluster, url }: Extract<StoreConfig, { readonly kind: 'redis' }>): string {
+  if (sentinel) return `of master ${sentinel.name}, by sentinels ${sentinel.nodes.join(', ')}`
+  return cluster ? `cluster at ${cluster.join(', ')}` : `at ${redactedUrl(url)}`
 }
 
 function cookieText({ session: { cookie, permanent } }: Config): string {

@@ -35,6 +35,7 @@ async function migrate(args: ConfigArguments, options: MigrateOptions): Promise<
   const { loaded: { config } } = await openConfig(args)
   if (config.store.kind === 'memory') throw new CommandError('the configured store is memory: what is put there is gone when this command ends')
   if (config.store.kind === 'cookie') throw new CommandError('the configured store is cookie: only a visitor\'s own browser can put a session there; migrate into another store')
+  if (config.store.kind === 'redis' && config.store.recordFormat) throw new CommandError('the configured store is shared with the app (store.recordFormat): its sessions are there already; migrate into a store of the gateway\'s own')
   const source = await openSource(options)
   const progress = openProgress(source.total)
   const reasons: string[] = []

@@ -2,8 +2,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { createSharedRedisStore } from '../../src/stores/redis-shared.ts'
+import { runCliBatch } from '../support/cli.ts'
+import { startGatewayProcess } from '../support/gateway-process.ts'
 import { httpClient, type HttpClient } from '../support/http-client.ts'
-import { rawResponse } from '../support/raw-upstream.ts'
+import { rawResponse, startRawUpstream } from '../support/raw-upstream.ts'
 import { startRedis, type RedisServer } from '../support/servers/redis.ts'
 import { startWorld, type World } from '../support/world.ts'
 import { missing, PYTHON, PYTHON_CURRENT, startProgram, type RunningApp } from './adapters/toolchains.ts'
@@ -252,6 +254,32 @@ describe.each(formats)('a Redis shared with Flask-Session 0.8: $what', (format) 
     expect((await behind.get(patching({ user: 'eve' }, 'idle=60'))).status).toBe(502)
     expect((await alone.get('/session')).json()).toEqual({ user: 'ann' })
   })
+})
+
+test('from the configuration alone, with workers; the commands say what it is', { timeout: 30_000 }, async ({ skip }) => {
+  const reason = await missing({ name: 'Flask-Session 0.8', probe: [PYTHON_CURRENT, '-c', 'import flask_session, redis, msgspec'], install: 'npm test, which brings it by pip' })
+  skip(reason !== undefined, reason)
+  await using app = await startProgram([PYTHON_CURRENT, APP], { REDIS_PORT: String(redis.port), SETTINGS: JSON.stringify({ SESSION_KEY_PREFIX: 'conf:' }) }, '/ping')
+  await using upstream = await startRawUpstream()
+  await using gate = await startGatewayProcess({ upstream: upstream.url, config: {
+    store: { kind: 'redis', url: redis.url, keyPrefix: 'conf:', recordFormat: { kind: 'flask-session', permanentLifetime: '2h' } },
+    session: { cookie: { name: 'session' }, subject: 'user' }, workers: 2,
+  } })
+  using alone = httpClient(`http://127.0.0.1:${app.port}`)
+  await alone.get(setting({ user: 'ann' }))
+  using behind = httpClient(gate.url)
+  behind.jar.set('session', alone.jar.get('session')?.value as string)
+  upstream.respondOnce(rawResponse({ headers: [['X-Session-Patch', '{"cart":[1]}']], body: 'behind' }))
+  expect((await behind.get('/')).status).toBe(200)
+  expect((await alone.get('/session')).json()).toEqual({ user: 'ann', cart: [1] })
+  using operator = httpClient(gate.adminUrl)
+  expect((await operator.get('/sessions')).json()).toMatchObject({ sessions: [{ subject: 'ann', created: '1970-01-01T00:00:00.000Z' }] })
+  expect((await operator.delete('/sessions?subject=ann')).json()).toEqual({ revoked: 1 })
+  expect((await alone.get('/session')).json()).toEqual({})
+  const [check, migrate] = await runCliBatch([['check', '-c', gate.configFile], ['migrate', '-c', gate.configFile, '--from', 'flask-session', '--source', redis.url]], { cwd: gate.directory })
+  expect(check?.stdout).toMatch(/redis at redis:.*, shared with a flask-session app/)
+  expect(check?.stdout).toMatch(/Warnings[^]*store.recordFormat/)
+  expect(migrate).toMatchObject({ code: 1, stderr: expect.stringMatching(/shared with the app/) })
 })
 
 test('what Flask-Session 0.3 has pickled is read and ended, never overwritten with what that app could not read', async ({ skip }) => {
