@@ -13,6 +13,8 @@ export interface PostgresServer extends ServerProcess {
   readonly url: string
   /** The directory of its unix socket. */
   readonly socketDirectory: string
+  /** No file of it may grow beyond so many bytes: to it, the disk is full. Undefined: there is room again. */
+  limitFiles(bytes: number | undefined): void
   /** One statement as the superuser, on a connection of its own; its rows. */
   query(text: string): Promise<unknown[][]>
 }
@@ -50,6 +52,9 @@ export async function startPostgres(...settings: string[]): Promise<PostgresServ
     query: (text: string) => query(url, text),
     pause: () => signal(processes(), 'SIGSTOP'),
     resume: () => signal(processes(), 'SIGCONT'),
+    limitFiles(bytes: number | undefined) {
+      for (const pid of processes()) execFileSync(...asOwner('prlimit', `--pid=${pid}`, `--fsize=${bytes ?? 'unlimited'}:unlimited`), { stdio: 'pipe' })
+    },
     async kill() {
       const [, ...backends] = existsSync(join(data, 'postmaster.pid')) ? processes() : []
       await killPostmaster()
