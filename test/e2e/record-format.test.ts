@@ -189,6 +189,27 @@ describe.each(formats)('a Redis shared with Flask-Session 0.8: $what', (format) 
     expect(kept).toEqual({ user: 'ann', ...Object.fromEntries(Array.from({ length: 24 }, (_, writer) => [`w${writer}`, writer])) })
   })
 
+  test('what the app writes while a request is under way behind the gateway stays; what the gateway writes under a request of the app does not', async ({ skip }) => {
+    skip(reason !== undefined, reason)
+    const { world, alone, behind, carry } = await visitor()
+    await alone.get(setting({ user: 'ann', cart: [1] }))
+    carry(alone, behind)
+    world.upstream.respondOnce(async () => {
+      await alone.get(setting({ cart: [1, 2] }))
+      return rawResponse({ headers: [['X-Session-Patch', '{"seen":true}']], body: 'behind' })
+    })
+    await behind.get('/')
+    expect((await alone.get('/session')).json()).toEqual({ user: 'ann', cart: [1, 2], seen: true })
+
+    using signal = httpClient(`http://127.0.0.1:${app.port}`)
+    const late = alone.get('/slow')
+    await signal.get('/begun')
+    await behind.get(patching({ lost: true }))
+    await signal.get('/go')
+    await late
+    expect((await alone.get('/session')).json()).toEqual({ user: 'ann', cart: [1, 2], seen: true, slow: true })     // docs/stores.md says so
+  })
+
   test('a change with if-version counts once, though two of them would store the same', async ({ skip }) => {
     skip(reason !== undefined, reason)
     const { world, alone, behind, carry, cookieOf } = await visitor()
