@@ -138,6 +138,20 @@ test('a refused class is named, and cut short', () => {
   expect(!long.ok && long.reason.length).toBeLessThan(200)
 })
 
+test('FZ3: a dict that is a key is refused, as by Python: written as text it would double with every level', () => {
+  const nested = (levels: number): Buffer => Buffer.concat([...Array.from({ length: levels }, () => Buffer.of(0x81)), Buffer.of(0x80), Buffer.alloc(levels, 1)])
+  for (const levels of [1, 60, 400]) expect(readMsgpack(nested(levels))).toEqual({ ok: false, reason: 'a dict key is itself a dict, or holds one' })
+  expect(readMsgpack(Buffer.of(0x81, 0x91, 0x80, 1)).ok).toBe(false)
+  expect(readMsgpack(Buffer.of(0x81, 0x92, 1, 0xa1, 0x61, 1)).ok).toBe(true)
+})
+
+test.each<[string, (inner: Json) => Json]>([['with a dict as its key', (inner) => ({ $map: [[inner, 1]] })], ['that is none', (inner) => ({ $map: [[1, inner], [1]] })]])('FZ4: a typed $map %s, 200 levels of it, is a dict', (_what, wrap) => {
+  let data: Json = 1
+  for (let level = 0; level < 200; level++) data = wrap(data)
+  const written = [...membersOfValues(new Map([['a', valueOfTyped(data)]])).values()].join('')
+  expect(written.length).toBeLessThan(10_000)
+})
+
 test('a few bytes that unfold to billions of values are refused in milliseconds', () => {
   const doubling = pickle('\x80\x04]\x94', ...Array.from({ length: 100 }, (_, level) => `]\x94(h${String.fromCharCode(level)}h${String.fromCharCode(level)}e`), '\x85.')
   const startedAt = performance.now()

@@ -3,7 +3,7 @@ import { dictOf, Unreadable } from './pickle-nodes.ts'
 import type { ReadValue } from './pickle.ts'
 import { isoOfInstant } from './python-datetime.ts'
 import { floatText } from './python-number.ts'
-import { NumberText } from './python-value.ts'
+import { isHashable, NumberText } from './python-value.ts'
 import type { PyValue } from './python-value.ts'
 import { decodeUtf8 } from './url-safe-body.ts'
 
@@ -86,6 +86,7 @@ function readMap(input: ByteReader, length: number, depth: number): PyValue {
   const last = new Map<PyValue, readonly [PyValue, PyValue]>()
   for (let at = 0; at < flat.length; at += 2) {
     const key = flat[at] as PyValue
+    if (!isHashable(key)) throw new Unreadable('a dict key is itself a dict, or holds one')
     last.set(key, [key, flat[at + 1] as PyValue])
   }
   return dictOf([...last.values()])

@@ -35,3 +35,14 @@ export function isList<Value>(value: Value): value is Extract<Value, readonly un
 export function isDict<Value>(value: Value): value is Extract<Value, ReadonlyMap<string, unknown>> {
   return value instanceof Map
 }
+
+/**
+ * Whether Python takes the value as a dict's key: no dict and no set is one, nor what holds one. Ours must not be, either: a key that
+ * is not text is written as the JSON text of it, and a dict whose key is such a dict doubles its quotes with every level.
+ */
+export function isHashable(value: PyValue): boolean {
+  if (value === null || typeof value !== 'object' || value instanceof NumberText || value instanceof Uint8Array) return true
+  if (isList(value)) return value.every(isHashable)
+  if (isDict(value)) return false
+  return value.kind === 'tuple' ? value.items.every(isHashable) : value.kind !== 'set' && value.kind !== 'map' && value.kind !== 'opaque'
+}

@@ -4,7 +4,7 @@ import { printJson } from './json-printer.ts'
 import { parseJson } from './lossless-json.ts'
 import { instantOfIso } from './python-datetime.ts'
 import { floatText, isIntegerText } from './python-number.ts'
-import { isDict, isList, NumberText } from './python-value.ts'
+import { isDict, isHashable, isList, NumberText } from './python-value.ts'
 import type { PyObject, PyValue } from './python-value.ts'
 
 /**
@@ -42,8 +42,10 @@ const READERS: ReadonlyMap<string, MarkerReader> = new Map<string, MarkerReader>
   ['$tuple', (content) => (isList(content) ? { kind: 'tuple', items: content.map(valueOfTyped) } : undefined)],
   ['$set', (content) => (isList(content) ? { kind: 'set', items: content.map(valueOfTyped) } : undefined)],
   ['$map', (content) => {
-    const entries = isList(content) ? content.map((pair) => (isList(pair) && pair.length === 2 ? pair.map(valueOfTyped) : undefined)) : [undefined]
-    return entries.includes(undefined) ? undefined : { kind: 'map', entries: entries as [PyValue, PyValue][] }
+    if (!isList(content)) return undefined
+    const pairs = content.map(valueOfTyped)    // once: to read them again as a dict's would double the work with every level
+    const isMap = pairs.every((pair) => isList(pair) && pair.length === 2 && isHashable(pair[0] as PyValue))
+    return isMap ? { kind: 'map', entries: pairs as [PyValue, PyValue][] } : new Map([['$map', pairs]])
   }],
   ['$markup', (content) => (typeof content === 'string' ? { kind: 'markup', text: content } : undefined)],
   ['$bytes', textReader(/^[A-Za-z0-9+/]*={0,2}$/, (text) => new Uint8Array(Buffer.from(text, 'base64')))],
