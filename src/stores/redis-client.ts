@@ -168,6 +168,7 @@ function connect(options: RedisClientOptions): Redis | Cluster {
     ...(tls ? { tls } : {}),
     connectionName: 'sessiongate',
     connectTimeout,
+    maxLoadingRetryTime: LAST_RETRY_MS,
     disconnectTimeout: timeoutMs,
     socketTimeout: 2 * timeoutMs,                                   // a half-open connection is replaced, not waited for
     maxRetriesPerRequest: 0,                                        // a lost command is rejected at once; `send` decides what next

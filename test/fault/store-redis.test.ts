@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { StoreUnavailableError } from '../../src/errors.ts'
@@ -172,6 +174,45 @@ describe('a server that answers no', () => {
     expect(await store.load('a')).toBeUndefined()
     await server.command('CONFIG', 'SET', 'maxmemory', '0')
     expect(await store.replace('a', version, bytes, inAnHour())).toEqual({ outcome: 'missing' })
+  })
+
+  test('a server that loads its data: calls are answered in time, and it serves within two seconds of being done', async () => {
+    await using server = await startRedis('--key-load-delay', '2000', '--loading-process-events-interval-bytes', '1024')
+    const store = openRedis(server)
+    await serves(store)
+    const version = versionOf(await store.create('a', bytes, inAnHour()))
+    await server.command('DEBUG', 'POPULATE', '1500')
+    await server.command('SAVE')
+    await server.kill()
+    let isUp = false
+    const restarting = server.restart().then(() => { isUp = true })
+    const answers: string[] = []
+    while (!isUp) {
+      const elapsed = startStopwatch()
+      answers.push(await store.load('a').then((record) => record?.version ?? 'absent', String))
+      expect(elapsed()).toBeLessThan(ANSWER_MS)
+      await nextTurn()
+    }
+    await restarting
+    await serves(store)
+    expect((await store.load('a'))?.version).toBe(version)
+    expect(answers).not.toContain('absent')
+    expect(answers.some((answer) => answer.includes('failed to load'))).toBe(true)
+  })
+
+  test('a server that cannot save refuses writes with a remedy, serves reads, and takes writes when it can', async () => {
+    await using server = await startRedis()
+    const store = openRedis(server)
+    await serves(store)
+    const version = versionOf(await store.create('a', bytes, inAnHour()))
+    await server.command('CONFIG', 'SET', 'save', '3600 1000000')
+    rmSync(server.directory, { recursive: true })
+    await server.command('BGSAVE')
+    await waitFor(async () => String(await server.command('INFO', 'persistence')).includes('rdb_last_bgsave_status:err'), 'save that failed')
+    for (let round = 0; round < 6; round++) await expect(store.replace('a', version, bytes, inAnHour())).rejects.toThrow(/MISCONF.*cannot save/)
+    expect((await store.load('a'))?.version).toBe(version)
+    await server.command('CONFIG', 'SET', 'stop-writes-on-bgsave-error', 'no')
+    versionOf(await store.replace('a', version, bytes, inAnHour()))
   })
 
   test('a read-only replica: writes are refused with a remedy, reads are served', async () => {
