@@ -3,6 +3,7 @@ import { guardStore } from '../../src/stores/guarded-store.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { createMysqlStore } from '../../src/stores/mysql.ts'
 import { createPostgresStore } from '../../src/stores/postgres.ts'
+import { createSharedRedisStore } from '../../src/stores/redis-shared.ts'
 import { createRedisStore } from '../../src/stores/redis.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { httpClient } from '../support/http-client.ts'
@@ -22,6 +23,8 @@ const TIMEOUT_MS = 60_000 + OPERATIONS * 30
 
 interface Deployment extends AsyncDisposable {
   readonly victim: Victim
+  /** Of the gateways, beside the store that is opened for them. */
+  readonly config?: Record<string, unknown>
   /** The store as one gateway opens it, through its own network. */
   open(relay: Relay): SessionStore
 }
@@ -32,6 +35,15 @@ const deployments: Record<string, () => Promise<Deployment>> = {
     return {
       victim: { server, relays: await relaysTo(server.port), isDurable: true, own: { 'script flush': () => server.command('SCRIPT', 'FLUSH') } },
       open: (relay) => guardStore(createRedisStore({ url: `redis://${relay.address}`, timeoutMs: 250 }), { timeoutMs: 250 }),
+      [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+    }
+  },
+  'redis with the records of Flask-Session': async () => {
+    const server = await startRedis('--appendonly', 'yes', '--appendfsync', 'always')
+    return {
+      victim: { server, relays: await relaysTo(server.port), isDurable: true, own: { 'script flush': () => server.command('SCRIPT', 'FLUSH') } },
+      config: { store: { kind: 'redis', recordFormat: { kind: 'flask-session' } } },
+      open: (relay) => guardStore(createSharedRedisStore({ url: `redis://${relay.address}`, keyPrefix: 'session:', lifetimeMs: 31 * 86_400_000, timeoutMs: 250 }), { timeoutMs: 250 }),
       [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
     }
   },
@@ -57,12 +69,12 @@ const SQL_TIMEOUT_MS = 500
 const relaysTo = (port: number): Promise<Relay[]> => Promise.all(Array.from({ length: GATEWAYS }, () => startRelay(port)))
 
 /** Clients on gateways over these stores; the app is the same behind each. */
-async function check(stores: readonly SessionStore[], options: Omit<RunOptions, 'gateways' | 'settle'> & Partial<RunOptions>): Promise<Summary> {
+async function check(stores: readonly SessionStore[], options: Omit<RunOptions, 'gateways' | 'settle'> & Partial<RunOptions>, config: Record<string, unknown> = {}): Promise<Summary> {
   const worlds: World[] = []
   const clients = []
   try {
     for (const store of stores) {
-      const world = await startWorld({ store })
+      const world = await startWorld({ store, config })
       world.upstream.respond(checkedApp)
       worlds.push(world)
       clients.push(httpClient(world.url))
@@ -91,7 +103,7 @@ describe.each(Object.keys(deployments))('three gateways over %s', (kind) => {
       for (const store of stores) await waitFor(() => store.ping().then(() => true, () => false), `${kind} after the faults`, 15_000)
     }
     const isEnough = ({ rotations, logouts }: Summary): boolean => rotations > 0 && logouts > 0 && Object.values(nemesis.injected).every((count) => count > 0)
-    const summary = await check(stores, { operations: OPERATIONS, settle, isEnough })
+    const summary = await check(stores, { operations: OPERATIONS, settle, isEnough }, deployment.config)
     report(kind, summary, nemesis.injected)
     for (const relay of victim.relays) await relay.close()
     expect(summary.violations).toEqual([])
