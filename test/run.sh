@@ -13,6 +13,8 @@ declare -A needed=(
   [python:jwt]=python3-jwt [python:cryptography]=python3-cryptography [/usr/lib/python3*/ensurepip]=python3-venv
   [php]=php-cli [ruby]=ruby [/usr/share/rubygems-integration/*/specifications/rack-*]=ruby-rack
   [/usr/share/rubygems-integration/*/specifications/webrick-*]=ruby-webrick [/usr/share/rubygems-integration/*/specifications/jwt-*]=ruby-jwt
+  [/usr/share/rubygems-integration/*/specifications/railties-*]=ruby-railties
+  [/usr/share/wordpress/wp-login.php]=wordpress
   [javac]=default-jdk-headless [mvn]=maven [/usr/share/java/tomcat10-embed-core.jar]=libtomcat10-embed-java
   [/usr/share/java/jakarta-annotation-api.jar]=libjakarta-annotation-api-java [/usr/lib/*/libaio.so.1]=libaio1 [/usr/lib/*/libnuma.so.1]=libnuma1
 )

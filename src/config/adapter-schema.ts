@@ -75,7 +75,8 @@ export const cookieRule = z
     do: z.enum(['store', 'encrypt', 'pass', 'drop'])
       .describe('store: kept beside the session, the browser never sees it; encrypt: sealed in the browser; pass: as it is; drop: neither way'),
     adopt: z.boolean().prefault(false).describe('With store: take over, once, the cookie a visitor without a session still has'),
-    path: cookiePath.prefault('/').describe('With store: the Path the app had set it with, where browsers that still hold it are told to delete it'),
+    path: z.union([cookiePath.transform((one) => [one]), z.array(cookiePath).min(1).max(10)]).prefault('/')
+      .describe('With store: the Path the app had set it with, where browsers that still hold it are told to delete it; a list is allowed'),
     domain: cookieDomain.describe('With store: the Domain the app had set it with, if any'),
   })
   .refine((rule) => (rule.name === undefined) !== (rule.pattern === undefined), { path: ['name'], error: 'give either `name` or `pattern`' })

@@ -84,7 +84,7 @@ async function cookieAdapter(route: RouteConfig, context: AdapterContext, flaskS
     do: action,
     adopts: adopt ? () => true : undefined,
     lifetimeMs: ADOPTED_MS,
-    leftAt: action === 'store' ? { path, domain } : undefined,
+    leftAt: action === 'store' ? path.map((one) => ({ path: one, domain })) : undefined,
   }))
   const idRule: CookieRule[] = flaskSession
     ? [{ names: nameExactly(flaskSession.cookieName), do: 'store', adopts: await idTestOf(flaskSession), lifetimeMs: flaskSession.permanentLifetime }]

@@ -8,7 +8,7 @@ export interface ProposedRule {
   readonly do: CookieAction
   readonly adopt: boolean
   /** Where browsers hold it, when it is not the default. */
-  readonly path: string | undefined
+  readonly paths: readonly string[]
   readonly domain: string | undefined
   /** What was seen that speaks for it. */
   readonly reasons: readonly string[]
@@ -19,6 +19,8 @@ export interface ProposedRule {
 }
 
 const DAY_MS = 86_400_000
+/** As many as a rule takes. */
+const MAX_PATHS = 10
 /** From here on a value cannot be guessed, so whoever has it may be somebody. */
 const SECRET_BITS = 64
 
@@ -33,16 +35,14 @@ function propose(facts: CookieFacts, endsWithBrowser: boolean): ProposedRule {
   const decided = decide(facts, endsWithBrowser)
   const isStored = decided.do === 'store'
   const isAdopted = isStored && facts.timesSentUnknown > 0
-  const [path] = facts.paths
   const [domain] = facts.domains
   const shared = domain === undefined || decided.do === 'pass' || decided.do === 'drop' ? [] : [`it is set for ${domain}: other hosts there no longer get it`]
-  const alone = facts.paths.length > 1 ? [`it is set at several paths (${facts.paths.join(', ')})`] : []
   return {
     name: facts.name, isPattern: facts.isPattern, do: decided.do, adopt: isAdopted,
-    path: isStored && path !== '/' ? path : undefined,
+    paths: isStored && facts.paths.join() !== '/' ? facts.paths.slice(0, MAX_PATHS) : [],
     domain: isStored ? domain : undefined,
     reasons: [...decided.reasons, ...(isAdopted ? ['visitors bring one along from before: adopt'] : [])],
-    checks: [...(decided.checks ?? []), ...shared, ...(isStored ? alone : [])],
+    checks: [...(decided.checks ?? []), ...shared],
     neededLifetimeMs: isStored ? facts.lifetimeMs : undefined,
   }
 }

@@ -50,7 +50,7 @@ function linesOf({ reasons, checks, ...rule }: ProposedRule): string[] {
   const members = [
     `${rule.isPattern ? 'pattern' : 'name'}: ${scalar(rule.name)}`, `do: ${rule.do}`,
     rule.adopt && 'adopt: true',
-    rule.path !== undefined && `path: ${scalar(rule.path)}`,
+    rule.paths.length > 0 && `path: [${rule.paths.map(scalar).join(', ')}]`,
     rule.domain !== undefined && `domain: ${scalar(rule.domain)}`,
   ]
   return [

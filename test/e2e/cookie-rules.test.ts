@@ -220,6 +220,7 @@ describe('what browsers still have of a stored cookie', () => {
     ['taken over or not: where most apps set it', { adopt: true }, [gone('JSESSIONID')]],
     ['ignored', {}, [gone('JSESSIONID')]],
     ['where the operator says the app had set it', { path: '/shop', domain: '.example.com' }, [gone('JSESSIONID', 'Domain=.example.com; Path=/shop')]],
+    ['at several paths', { path: ['/a', '/b'] }, [gone('JSESSIONID', 'Path=/a'), gone('JSESSIONID', 'Path=/b')]],
   ])('is deleted: %s', async (_what, more, lines) => {
     const { world } = await setting([{ ...store, ...more }])
     expect(deleted((await world.client.get('/', { headers: { cookie: 'JSESSIONID=live; a=b' } })).all('set-cookie'))).toEqual(lines)

@@ -137,7 +137,7 @@ export function createCookieAdapter(options: CookieAdapterOptions): Adapter {
   function deletionsFor(request: AppRequest, loaded: Loaded | undefined): readonly string[] {
     const ofRules = deletionsOf(request.lines, (name) => {
       const { leftAt } = ruleOf(name)
-      return leftAt ? [leftAt, ...placesInJar(name, loaded)] : NO_PLACES
+      return leftAt ? [...leftAt, ...placesInJar(name, loaded)] : NO_PLACES
     })
     return old ? [...old.deletions(request), ...ofRules] : ofRules
   }

@@ -13,7 +13,7 @@ export interface CookieRule {
   /** How long an app honours such a value, ms. */
   readonly lifetimeMs: number
   /** With `store`: where browsers hold it from before, to be deleted there; undefined: not by this rule. */
-  readonly leftAt?: BrowserPlace | undefined
+  readonly leftAt?: readonly BrowserPlace[] | undefined
 }
 
 const PASS: CookieRule = { names: /^/, do: 'pass', adopts: undefined, lifetimeMs: 0 }

@@ -18,6 +18,7 @@ app.use((request, response, next) => {
 })
 
 app.get('/session', (_request, response) => response.send('up'))
+app.get('/cookies', (request, response) => response.send(Object.keys(cookiesOf(request)).join(' ')))
 app.get('/whoami', (request, response) => response.send(request.session.user ?? 'nobody'))
 app.get('/count', (request, response) => {
   request.session.count = (request.session.count ?? 0) + 1
