@@ -54,9 +54,10 @@ function cookieText({ session: { cookie, permanent } }: Config): string {
   return `${parts.filter(Boolean).join('; ')}; ${permanent ? 'outlives the browser' : 'ends with the browser'}`
 }
 
-function keysText({ keys }: Config): string {
+function keysText({ keys, store }: Config): string {
   const ids = (ring: readonly { readonly id: string }[]): string => ring.map(({ id }) => id).join(', ')
   const assertion = keys.assertion.map(({ id, alg }) => `${id} (${alg})`).join(', ')
+  if (store.kind === 'cookie') return `cookie ${ids(keys.cookie)}, which also seal the sessions; assertion ${assertion}`
   return `cookie ${ids(keys.cookie)}; assertion ${assertion}; records ${keys.record.length === 0 ? 'not encrypted' : `encrypted with ${ids(keys.record)}`}`
 }
 

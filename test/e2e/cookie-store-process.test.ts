@@ -28,6 +28,7 @@ test('the real command, two workers: says loudly what it cannot do, and "session
 
   const [checked, listed, byApi] = await run(['check', '-c', gateway.configFile], ['sessions', 'list', '-c', gateway.configFile], ['sessions', 'revoke', '--all', '--admin', gateway.adminUrl])
   expect(checked?.stdout).toMatch(/store +cookie: in the browser, the last writer wins/)
+  expect(checked?.stdout).toMatch(/keys +cookie c1, which also seal the sessions; assertion a1/)
   expect(checked?.stdout).toMatch(/Warnings\n {2}store\.kind: .*the last answer wins/)
   expect(listed).toMatchObject({ code: 1, stderr: expect.stringMatching(/refused \(501\): the cookie store cannot be looked through/) })
   expect(byApi).toMatchObject({ code: 1, stderr: expect.stringMatching(/end them with store\.notBefore/) })

@@ -21,7 +21,7 @@ describe('lines', () => {
 })
 
 test('what is written is read, whatever a subject is called', () => {
-  fc.assert(fc.property(fc.uniqueArray(fc.tuple(fc.string({ unit: 'binary' }), fc.nat(86_400_000)), { selector: ([name]) => name, maxLength: 5 }), fc.option(fc.nat(86_400_000), { nil: undefined }), (subjects, all) => {
+  fc.assert(fc.property(fc.uniqueArray(fc.tuple(fc.string(), fc.nat(86_400_000)), { selector: ([name]) => name, maxLength: 5 }), fc.option(fc.nat(86_400_000), { nil: undefined }), (subjects, all) => {
     const text = (all === undefined ? '' : revocationLine(NOW + all as EpochMs)) + subjects.map(([name, offset]) => revocationLine(NOW + offset as EpochMs, name)).join('')
     const parsed = parseRevocations(text)
     expect(parsed).toEqual({ everybody: all === undefined ? undefined : NOW + all, bySubject: new Map(subjects.map(([name, offset]) => [name, NOW + offset])) })
