@@ -12,7 +12,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(cwd, { recursive: true }))
 
-const run = (args: readonly string[], env: Record<string, string> = {}, input = ''): Promise<CliResult> => runCli(args, { cwd, env, input })
+const run = (args: readonly string[]): Promise<CliResult> => runCli(args, { cwd })
 const write = (name: string, changes: Readonly<Record<string, unknown>> = {}): Promise<void> => writeFile(join(cwd, name), stringify(minimalWith(changes)), { mode: 0o600 })
 
 describe('sessiongate check', () => {
@@ -52,8 +52,9 @@ describe('sessiongate check', () => {
   test('finds ./sessiongate.yaml, and SESSIONGATE_CONFIG before it', async () => {
     await write('sessiongate.yaml')
     await write('other.yaml', { issuer: 'other' })
-    expect((await run(['check'])).stdout).toMatch(/from sessiongate.yaml is valid/)
-    expect((await run(['check'], { SESSIONGATE_CONFIG: 'other.yaml' })).stdout).toMatch(/from other.yaml is valid/)
+    const [found, named] = await runCliBatch([['check'], ['SESSIONGATE_CONFIG=other.yaml', 'check']], { cwd })
+    expect(found?.stdout).toMatch(/from sessiongate.yaml is valid/)
+    expect(named?.stdout).toMatch(/from other.yaml is valid/)
     await rm(join(cwd, 'sessiongate.yaml'))
     const { code, stderr } = await run(['check'])
     expect(code).toBe(64)
@@ -61,10 +62,11 @@ describe('sessiongate check', () => {
   })
 
   test('takes --upstream instead of a file, and not beside one', async () => {
-    const quick = await run(['check', '--upstream', 'http://127.0.0.1:5000'])
+    const quickly = ['check', '--upstream', 'http://127.0.0.1:5000']
+    const [quick, both, nonsense] = await runCliBatch([quickly, [...quickly, '-c', 'good.yaml'], ['check', '--upstream', 'nonsense']], { cwd })
     expect(quick).toMatchObject({ code: 0, stdout: expect.stringMatching(/file in .*\.local\/state\/sessiongate\/sessions[^]*Warnings[^]*generated keys/) as string })
-    expect(await run(['check', '--upstream', 'http://127.0.0.1:5000', '-c', 'good.yaml'])).toMatchObject({ code: 64, stderr: expect.stringContaining('not both') as string })
-    expect(await run(['check', '--upstream', 'nonsense'])).toMatchObject({ code: 78, stderr: expect.stringContaining('--upstream: expected http://') as string })
+    expect(both).toMatchObject({ code: 64, stderr: expect.stringContaining('not both') as string })
+    expect(nonsense).toMatchObject({ code: 78, stderr: expect.stringContaining('--upstream: expected http://') as string })
   })
 })
 

@@ -34,7 +34,7 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
   return finish(spawnCli(args, options), options.input)
 }
 
-/** Runs several command lines one after the other in one process, which is much quicker than one each. */
+/** Runs several command lines one after the other in one process, which is much quicker than one each. Variables may stand before one. */
 export async function runCliBatch(commandLines: readonly (readonly string[])[], options: CliOptions): Promise<CliResult[]> {
   const { stdout, stderr, code } = await finish(spawnSource(BATCH, [JSON.stringify(commandLines)], options), options.input)
   if (code !== 0) throw new Error(`the batch failed: ${stderr}`)
