@@ -35,8 +35,8 @@ const PICKLE = 'pickle-'
  * Sessions that a Flask app writes, too: a string at prefix and sid with a TTL and nothing of ours in it. A version is the SHA-1 of the
  * bytes, compared in a script, so gateways do not overwrite each other's changes, nor the app's; the app itself compares nothing, and
  * overwrites ours. Whether a record is alive is for its TTL alone to say. Marks (marks.ts) and tombstones are kept under keys of their own,
- * as long as a record that the app writes after them can live. What Flask-Session before 0.6 has stored (a pickle) can be read and ended, not changed: that app could
- * not read what we write.
+ * as long as a record that the app writes after them can live. What Flask-Session before 0.6 has stored (a pickle) can be read and ended,
+ * not changed: that app could not read what we write.
  */
 export function createSharedRedisStore(options: SharedRedisOptions): SessionStore {
   const { keyPrefix, lifetimeMs, timeoutMs = 250, clock = systemClock } = options
