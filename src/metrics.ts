@@ -20,6 +20,8 @@ export interface Metrics {
   foreignCookie(route: string): void
   assertionBytes(upstream: string, bytes: number): void
   error(code: string): void
+  /** How many are open now. */
+  webSockets(open: number): void
   targetHealthy(upstream: string, target: string, isHealthy: boolean): void
   reload(outcome: 'ok' | 'failed'): void
 }
@@ -38,7 +40,8 @@ export function createMetrics(activeConnections: () => number): Metrics {
   const phases = distribution('phase_seconds', 'Latency by phase', 'phase', SECONDS)
   const storeCalls = tally('store_calls_total', 'Store calls by operation and result', 'operation', 'outcome')
   const storeSeconds = distribution('store_call_seconds', 'Store call latency', 'operation', SECONDS)
-  const evictions = counter('store_evictions_total', 'Records a full backend dropped before their time, whosever they were; each worker counts them all')
+  // Each worker is told of all of them, so that of several workers the highest count is the right one.
+  const evictions = new Counter({ name: 'sessiongate_store_evictions_total', help: 'Records a full backend dropped before their time, whosever they were', registers, aggregator: 'max' })
   const conflicts = counter('commit_conflicts_total', 'Compare-and-set attempts that another writer won')
   const ambiguous = counter('ambiguous_cookies_total', 'Requests that carried two different valid session cookies')
   const touches = counter('touch_failures_total', 'Expiries that could not be moved')
@@ -50,6 +53,7 @@ export function createMetrics(activeConnections: () => number): Metrics {
   const assertion = distribution('assertion_bytes', 'Size of the session header', 'upstream', [256, 512, 1024, 2048, 4096, 8192, 16384])
   const errors = counter('errors_total', 'Errors by code', ['code'])
   const healthy = new Gauge({ name: 'sessiongate_target_healthy', help: '1 while a target takes part', labelNames: ['upstream', 'target'], registers })
+  const webSockets = new Gauge({ name: 'sessiongate_websockets_open', help: 'Open WebSockets', registers })
   const reloads = counter('reloads_total', 'Configuration reloads by outcome', ['outcome'])
   new Gauge({ name: 'sessiongate_client_connections', help: 'Open client connections', registers, collect() { this.set(activeConnections()) } })
   new Gauge({ name: 'sessiongate_resident_bytes', help: 'Resident memory', registers, collect() { this.set(process.memoryUsage.rss()) } })
@@ -76,6 +80,7 @@ export function createMetrics(activeConnections: () => number): Metrics {
     foreignCookie: (route) => foreign.inc({ route }),
     assertionBytes: assertion.observe,
     error: (code) => errors.inc({ code }),
+    webSockets: (open) => webSockets.set(open),
     targetHealthy: (upstream, target, isHealthy) => healthy.set({ upstream, target }, isHealthy ? 1 : 0),
     reload: (outcome) => reloads.inc({ outcome }),
   }

@@ -51,6 +51,7 @@ async function serve(gateway: Gateway, handshake: Handshake, trace: Trace): Prom
   trace.admitted(admitted)
   checkHandshake(handshake, admitted)
   checkOrigin(admitted)
+  const giveBack = holdEarly(socket)
   const opened = await openSession(gateway, admitted)
   trace.opened(opened)
   if (socket.destroyed) throw new ClientGoneError()
@@ -61,7 +62,6 @@ async function serve(gateway: Gateway, handshake: Handshake, trace: Trace): Prom
   const tunnel = new Tunnel(route.upstream, { target: upstreamTargetOf(admitted), headers }, route.timeouts)
   trace.exchange = tunnel
   socket.on('close', () => tunnel.abort(new ClientGoneError()))
-  const giveBack = holdEarly(socket)
 
   const upgrade = await tunnel.start()
   trace.headArrived()
@@ -77,8 +77,13 @@ async function serve(gateway: Gateway, handshake: Handshake, trace: Trace): Prom
   switchProtocols(response, fields)
   const { idleMs, maxAgeMs, recheckMs } = route.websocket
   const pair = relay(socket, upgrade.socket, gateway.deadlines, { idleMs, maxAgeMs })
-  gateway.tunnels.add(pair, sessionOf(opened, committed), recheckMs)
-  socket.on('close', () => gateway.tunnels.remove(pair))
+  const { tunnels, metrics } = gateway
+  tunnels.add(pair, sessionOf(opened, committed), recheckMs)
+  metrics.webSockets(tunnels.count())
+  socket.on('close', () => {
+    tunnels.remove(pair)
+    metrics.webSockets(tunnels.count())
+  })
 }
 
 /**

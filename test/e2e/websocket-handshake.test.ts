@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
 import { StoreUnavailableError } from '../../src/errors.ts'
+import { createMemoryStore } from '../../src/stores/memory.ts'
 import { watchCrashes } from '../support/crash-oracle.ts'
+import { GatedStore } from '../support/gated-store.ts'
 import type { HeaderList } from '../support/http-framing.ts'
+import { counterOf } from '../support/metrics.ts'
 import { connectRaw } from '../support/raw-client.ts'
 import { acceptUpgrade, rawResponse, startRawUpstream, step, type Answer } from '../support/raw-upstream.ts'
 import { testCertificates } from '../support/certificates.ts'
@@ -328,6 +332,37 @@ test.each(['client', 'upstream'] as const)('WS7: the %s leaves during the commit
   if (who === 'upstream') await client.waitForClose(1_500)
   await waitFor(() => world.log.some(({ msg }) => msg === 'request'), 'the log line')
   expect(world.gateway.tunnels.count()).toBe(0)
+})
+
+test.each(['closes', 'resets'] as const)('WS7: a client that %s while its session is opened: no upstream hears of it', async (how) => {
+  const gates = new GatedStore(createMemoryStore({ clock: systemClock }))
+  await using world = await socketWorld({ store: gates })
+  world.upstream.respondOnce(rawResponse({ headers: [['X-Session-Patch', '{"a":1}']], body: 'ok' }))
+  await world.client.get('/')
+  const seen = world.upstream.requestCount
+  const gate = gates.hold('load')
+  const client = await connectRaw(world.url)
+  await client.send(handshake({ add: [['Cookie', world.client.jar.headerFor('/') ?? '']] }))
+  await gate.reached
+  if (how === 'resets') client.reset()
+  else client.close()
+  await waitFor(async () => (await counterOf(world.metrics, 'sessiongate_client_connections')) <= 1, 'the gateway to notice')
+  gate.open()
+  await waitFor(() => world.log.filter(({ msg }) => msg === 'request').length === 2, 'the log line')
+  expect(world.upstream.requestCount).toBe(seen)
+  expect(world.gateway.tunnels.count()).toBe(0)
+})
+
+test('open WebSockets are counted', async () => {
+  await using world = await socketWorld()
+  const open = (): Promise<number> => counterOf(world.metrics, 'sessiongate_websockets_open')
+  const clients = await Promise.all(Array.from({ length: 3 }, () => connectRaw(world.url)))
+  for (const client of clients) await client.send(handshake())
+  await waitFor(async () => (await open()) === 3, 'three')
+  clients[0]?.reset()
+  await waitFor(async () => (await open()) === 2, 'two')
+  for (const client of clients) client.close()
+  await waitFor(async () => (await open()) === 0, 'none')
 })
 
 test('WS7: a client that resets at any point of the handshake leaves nothing behind', async () => {

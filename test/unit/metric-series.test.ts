@@ -40,3 +40,14 @@ test('the values of several processes add up', async () => {
   expect(text).toContain('sessiongate_request_seconds_count{route="*/"} 2\n')
   expect(text).toMatch(/sessiongate_phase_seconds_bucket\{.*le="0.0025".*\} 2\n/)
 })
+
+test('of workers that watch one backend, its evictions are counted once', async () => {
+  const workers = [createMetrics(() => 0), createMetrics(() => 0)]
+  for (const [at, metrics] of workers.entries()) {
+    metrics.storeEvicted(5 - at)
+    metrics.webSockets(3)
+  }
+  const text = await AggregatorRegistry.aggregate(await Promise.all(workers.map(({ registry }) => registry.getMetricsAsJSON()))).metrics()
+  expect(text).toContain('sessiongate_store_evictions_total 5\n')
+  expect(text).toContain('sessiongate_websockets_open 6\n')
+})
