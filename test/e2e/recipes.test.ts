@@ -104,6 +104,22 @@ describe.each(recipeApps)('the recipe for $name', { timeout: 60_000 }, (recipe) 
     expect(await recipe.whoami(world.client)).toBe('ann')
   })
 
+  test('a login outlives the browser exactly when the app says so', async ({ skip }) => {
+    skip(reason !== undefined, reason)
+    const world = await gateway()
+    await recipe.login(world.client, 'ann')
+    world.client.jar.closeBrowser()
+    expect(await recipe.whoami(world.client)).toBe(recipe.endsWithBrowser ? 'nobody' : 'ann')
+    if (!recipe.loginForLong) return
+    const client = world.newClient()
+    await recipe.loginForLong(client, 'bob')
+    client.jar.closeBrowser()
+    expect(await recipe.whoami(client)).toBe('bob')
+    await recipe.logout(client)
+    client.jar.closeBrowser()
+    expect(await recipe.whoami(client)).toBe('nobody')
+  })
+
   test('who is logged in today stays so, and the old cookie leaves the browser', async ({ skip }) => {
     skip(reason !== undefined, reason)
     const world = await gateway()

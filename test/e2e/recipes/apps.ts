@@ -22,6 +22,10 @@ export interface RecipeApp {
   start(directory: string): Promise<RunningApp>
   /** Resolves when the visitor is logged in. */
   login(client: HttpClient, user: string): Promise<void>
+  /** The same, for longer than the browser runs; undefined where the app has no such thing. */
+  readonly loginForLong: ((client: HttpClient, user: string) => Promise<void>) | undefined
+  /** An ordinary login ends with the browser. */
+  readonly endsWithBrowser: boolean
   logout(client: HttpClient): Promise<void>
   whoami(client: HttpClient): Promise<string>
   /** How many times this visitor has asked; undefined where the app has no such thing. */
@@ -47,9 +51,11 @@ async function ok(reply: Promise<{ status: number; body: string }>): Promise<str
 }
 
 /** The small app that most of them are: /login, /logout, /whoami, /count, /cookies. `field` carries a token against CSRF from GET /login. */
-function smallApp(base = '', field?: string): Pick<RecipeApp, 'login' | 'logout' | 'whoami' | 'count' | 'cookiesSeen'> {
+function smallApp(base = '', field?: string): Pick<RecipeApp, 'login' | 'loginForLong' | 'endsWithBrowser' | 'logout' | 'whoami' | 'count' | 'cookiesSeen'> {
   const token = async (client: HttpClient): Promise<Record<string, string>> => (field === undefined ? {} : { [field]: await ok(client.get(`${base}/login`)) })
   return {
+    loginForLong: undefined,
+    endsWithBrowser: true,
     async login(client, user) { await ok(client.post(`${base}/login`, form({ user, password: 'right', ...await token(client) }))) },
     async logout(client) { await ok(client.post(`${base}/logout`, form(await token(client)))) },
     whoami: (client) => ok(client.get(`${base}/whoami`)),
@@ -62,10 +68,12 @@ export const recipeApps: readonly RecipeApp[] = [
   {
     name: 'express', probe: [process.execPath, '--version'], install: 'npm ci', ...smallApp(),
     start: () => startProgram([process.execPath, join(here, 'express_app.js')]),
+    async loginForLong(client, user) { await ok(client.post('/login', form({ user, password: 'right', remember: 'yes' }))) },
     visible: ['theme', 'xsrf'], hidden: [/^connect\.sid$/], leftAfterLogout: ['theme', 'xsrf'],
   },
   {
     name: 'django', probe: [PYTHON, '-c', 'import django'], install: 'apt-get install -y python3-django', ...smallApp('', 'csrfmiddlewaretoken'),
+    endsWithBrowser: false,
     start: (directory) => startProgram([PYTHON, join(here, 'django_app.py'), join(directory, 'django.sqlite')], {}, '/whoami'),
     visible: ['csrftoken'], hidden: [/^sessionid$/], leftAfterLogout: ['csrftoken'],
   },
@@ -92,11 +100,9 @@ export const recipeApps: readonly RecipeApp[] = [
   {
     name: 'wordpress', probe: ['bash', '-c', `test -f ${WORDPRESS}/wp-login.php && php -r 'exit(extension_loaded("mysqli") ? 0 : 1);'`], install: 'apt-get install -y wordpress php-cli mariadb-server',
     start: startWordpress,
-    async login(client, user) {
-      await ok(client.get('/wp-login.php'))
-      const { status } = await client.post('/wp-login.php', form({ log: user, pwd: 'right', testcookie: '1', 'wp-submit': 'Log In' }))
-      if (status !== 302) throw new Error(`no login: ${status}`)
-    },
+    endsWithBrowser: true,
+    login: (client, user) => loginToWordpress(client, { log: user }),
+    loginForLong: (client, user) => loginToWordpress(client, { log: user, rememberme: 'forever' }),
     async logout(client) {
       const page = (await client.get('/wp-login.php?action=logout')).body
       const [, nonce] = /_wpnonce=([0-9a-f]+)/.exec(page) ?? []
@@ -114,6 +120,12 @@ export const recipeApps: readonly RecipeApp[] = [
     leftAfterLogout: ['wordpress_test_cookie', /^wp-settings-/],
   },
 ]
+
+async function loginToWordpress(client: HttpClient, fields: Record<string, string>): Promise<void> {
+  await ok(client.get('/wp-login.php'))
+  const { status } = await client.post('/wp-login.php', form({ pwd: 'right', testcookie: '1', 'wp-submit': 'Log In', ...fields }))
+  if (status !== 302) throw new Error(`no login: ${status}`)
+}
 
 /** Debian's WordPress as it is, in a directory of links, on a MariaDB of its own. */
 async function startWordpress(directory: string): Promise<RunningApp> {
