@@ -16,7 +16,7 @@ export function summaryOf(config: Config, warnings: readonly ConfigProblem[], or
     ['workers', String(config.workers)],
     ['store', storeText(config.store)],
     ['cookie', cookieText(config)],
-    ['lifetime', `idle ${durationText(config.session.idle)}, absolute ${durationText(config.session.absolute)}`],
+    ['lifetime', lifetimeText(config)],
     ['keys', keysText(config)],
   ]
   return [
@@ -46,6 +46,11 @@ function storeText(store: StoreConfig): string {
 function redisText({ sentinel, cluster, url }: Extract<StoreConfig, { readonly kind: 'redis' }>): string {
   if (sentinel) return `of master ${sentinel.name}, by sentinels ${sentinel.nodes.join(', ')}`
   return cluster ? `cluster at ${cluster.join(', ')}` : `at ${redactedUrl(url)}`
+}
+
+function lifetimeText({ session, store }: Config): string {
+  const shared = store.kind === 'redis' ? store.recordFormat : undefined
+  return shared ? `the app's: ${durationText(shared.permanentLifetime)} after the last use` : `idle ${durationText(session.idle)}, absolute ${durationText(session.absolute)}`
 }
 
 function cookieText({ session: { cookie, permanent } }: Config): string {

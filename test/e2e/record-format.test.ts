@@ -299,6 +299,7 @@ test('from the configuration alone, with workers; the commands say what it is', 
   expect((await alone.get('/session')).json()).toEqual({})
   const [check, migrate] = await runCliBatch([['check', '-c', gate.configFile], ['migrate', '-c', gate.configFile, '--from', 'flask-session', '--source', redis.url]], { cwd: gate.directory })
   expect(check?.stdout).toMatch(/redis at redis:.*, shared with a flask-session app/)
+  expect(check?.stdout).toMatch(/lifetime +the app's: 2h after the last use/)
   expect(check?.stdout).toMatch(/Warnings[^]*store.recordFormat/)
   expect(migrate).toMatchObject({ code: 1, stderr: expect.stringMatching(/shared with the app/) })
 })
