@@ -42,9 +42,14 @@ function propose(facts: CookieFacts, endsWithBrowser: boolean): ProposedRule {
     paths: isStored && facts.paths.join() !== '/' ? facts.paths.slice(0, MAX_PATHS) : [],
     domain: isStored ? domain : undefined,
     reasons: [...decided.reasons, ...(isAdopted ? ['visitors bring one along from before: adopt'] : [])],
-    checks: [...(decided.checks ?? []), ...shared],
+    checks: [...(decided.checks ?? []), ...shared, ...flaskChecks(facts)],
     neededLifetimeMs: isStored ? facts.lifetimeMs : undefined,
   }
+}
+
+/** There is something better for Flask than keeping its cookie. */
+function flaskChecks({ name, isReadable }: CookieFacts): string[] {
+  return name === 'session' && isReadable ? ['if this is a Flask app: adapter: { kind: flask, ... } in its place keeps parallel changes (docs/recipes/flask.md)'] : []
 }
 
 interface Decision {
@@ -114,7 +119,7 @@ function sightsOf(facts: CookieFacts): string[] {
   return [
     isHttpOnly && 'HttpOnly',
     timesSet > 0 && !isHttpOnly && 'scripts can read it',
-    isReadable ? 'a JWT, which whoever holds it can read' : bits >= SECRET_BITS ? `looks random (${bits} bits or so)` : timesSet > 0 && 'easily guessed',
+    isReadable ? 'whoever holds it can read it (a JWT, or signed JSON)' : bits >= SECRET_BITS ? `looks random (${bits} bits or so)` : timesSet > 0 && 'easily guessed',
     changesAtLogin && 'changes at login',
     !changesAtLogin && timesSet > 0 && timesSet === timesSetAtLogin && 'set at login only',
     isDeletedAtLogout ? 'deleted at logout' : timesDeleted > 0 && 'deleted by the app',

@@ -8,9 +8,10 @@ const DAY_MS = 86_400_000
 export function fragmentOf(rules: readonly ProposedRule[], upstream: string, { requests, logins, logouts }: Totals): string {
   const head = [
     `# Proposed by "sessiongate learn" from ${counted(requests, 'request')}, ${counted(logins, 'login')} and ${counted(logouts, 'logout')} seen.`,
-    '# Look it through, put it in the place of `upstreams` and `routes` of your configuration, and run: sessiongate check',
+    '# Look it through, put it in the place of these sections of your configuration, and run: sessiongate check',
     ...missing(logins, logouts).map((sentence) => `# ${sentence}`),
     ...lifetimeLines(rules),
+    ...nameLines(rules),
     'upstreams:',
     `  app: { targets: [${JSON.stringify(upstream)}] }`,
     'routes:',
@@ -43,6 +44,16 @@ function lifetimeLines(rules: readonly ProposedRule[]): string[] {
   return [
     `# A stored cookie ends with the session: ${rule.name} lives ${lifetimeText(longest)} today, so give the session as long:`,
     `# session: { idle: ${text}, absolute: ${text} }`,
+  ]
+}
+
+/** Two cookies of one name cannot be told apart, and `session` is the gateway's own where it speaks plain HTTP. */
+function nameLines(rules: readonly ProposedRule[]): string[] {
+  if (!rules.some(({ name, isPattern }) => !isPattern && name === 'session')) return []
+  return [
+    '# The app has a cookie of the name that the gateway\'s own has by default, so that one is called something else here.',
+    'session:',
+    '  cookie: { name: gate-session }',
   ]
 }
 

@@ -10,7 +10,7 @@ export interface SeenValue {
   readonly digests: readonly Digest[]
   /** About how many random bits are in it; 0 where it reads like words or numbers. */
   readonly bits: number
-  /** A JWT: whoever holds it can read it. */
+  /** A JWT, or signed JSON as Flask has it: whoever holds it can read it. */
   readonly isReadable: boolean
 }
 

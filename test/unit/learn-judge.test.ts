@@ -44,7 +44,7 @@ const rows: readonly Row[] = [
   { id: 'L1 a session by its name', steps: [{ sets: [set('connect.sid', `s%3A${one}.${two}`, hidden)] }], name: 'connect.sid', rule: { do: 'store', adopt: false }, why: ['the session of Express, by its name', 'HttpOnly', /^looks random/, 'ends with the browser'] },
   { id: 'L2 a session of no known name', steps: [{ sets: [set('shop', one, hidden)] }, { kind: 'login', sends: { shop: one }, sets: [set('shop', two, hidden)] }, { kind: 'logout', sends: { shop: two }, sets: [set('shop', '', hidden)] }], name: 'shop', rule: { do: 'store', adopt: false }, why: ['changes at login', 'deleted at logout'] },
   { id: 'L3 set at login only, though scripts can read it', steps: [{ kind: 'login', sets: [set('auth', one)] }], name: 'auth', rule: { do: 'store' }, why: ['set at login only', 'scripts can read it'] },
-  { id: 'L4 a JWT that anybody can read', steps: [{ sets: [set('jwt', 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln', hidden)] }], name: 'jwt', rule: { do: 'store' }, why: [/JWT/] },
+  { id: 'L4 a JWT that anybody can read', steps: [{ sets: [set('jwt', 'eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln', hidden)] }], name: 'jwt', rule: { do: 'store' }, why: [/whoever holds it can read it/] },
   { id: 'L5 brought along from before', steps: [{ sends: { PHPSESSID: one } }, { sends: { PHPSESSID: one }, sets: [set('PHPSESSID', two, hidden)] }], name: 'PHPSESSID', rule: { do: 'store', adopt: true }, why: [/adopt/] },
   { id: 'L6 a session that was never set while we looked', steps: [{ sends: { JSESSIONID: one } }], name: 'JSESSIONID', rule: { do: 'store', adopt: true }, why: ['the app was not seen to set it'] },
   { id: 'L7 sessions below a path', steps: [{ sets: [set('JSESSIONID', one, { ...hidden, path: '/shop' })] }], name: 'JSESSIONID', rule: { do: 'store', paths: ['/shop'] }, why: [] },
@@ -109,6 +109,16 @@ test('the fragment is a configuration once the keys are beside it, whatever cook
   const { config } = await load({ ...minimalWith({}) as object, ...parse(fragment) as object })
   expect(config.routes[0]?.cookies.map(({ name, pattern, do: action }) => [name ?? pattern, action])).toEqual(rules.map(({ name, do: action }) => [name, action]))
   expect(fragment).toContain('# session: { idle: 14d, absolute: 14d }')
+})
+
+test('a cookie with the name of the gateway\'s own, as Flask has, makes that one be called something else', async () => {
+  const book = createFactBook()
+  book.record(exchangeOf({ kind: 'login', sets: [set('session', 'eyJ1c2VyIjoiYW5uIn0.Zx9aBQ.c2lnbmF0dXJlLW9mLWZsYXNr', hidden)] }))
+  const rules = proposeRules(book.facts())
+  expect(rules[0]).toMatchObject({ name: 'session', do: 'store', checks: [expect.stringContaining('adapter: { kind: flask')] })
+  const fragment = fragmentOf(rules, 'http://127.0.0.1:5000', book.totals())
+  const { config, warnings } = await load({ ...minimalWith({}) as object, ...parse(fragment) as object })
+  expect([config.routes[0]?.cookies[0]?.name, config.session.cookie.name, warnings]).toEqual(['session', 'gate-session', []])
 })
 
 test.each([
