@@ -29,7 +29,7 @@ const fallback = z
 /** Where the app itself used to set its cookie: browsers delete a cookie only by its own path and domain. */
 const ownCookie = {
   cookieName: cookieName.prefault('session').describe('The app\'s SESSION_COOKIE_NAME'),
-  cookiePath: cookiePath.prefault('/').describe('The app\'s SESSION_COOKIE_PATH, as browsers see it: where old cookies are deleted'),
+  cookiePath: cookiePath.prefault('/').describe('The app\'s SESSION_COOKIE_PATH: where old cookies are deleted; with stripPrefix, the prefix is put before it'),
   cookieDomain: cookieDomain.describe('The app\'s SESSION_COOKIE_DOMAIN, where it has one: where old cookies are deleted'),
 }
 const permanentLifetime = positiveDuration.prefault('31d').describe('The app\'s PERMANENT_SESSION_LIFETIME')

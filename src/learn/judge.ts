@@ -63,8 +63,8 @@ function decide(facts: CookieFacts, endsWithBrowser: boolean): Decision {
   const bySight = sightsOf(facts)
   const isDoubleSubmit = equalFields.length > 0 || equalHeaders.length > 0
   if (known?.use === 'analytics') {
-    if (timesSet === 0) return { do: 'drop', reasons: [`the analytics of ${known.whose}, by its name`, 'set by scripts; the app was not seen to set it'] }
-    return { do: 'pass', reasons: [`the analytics of ${known.whose}, by its name`, 'the app itself sets it'] }
+    if (timesSet === 0) return { do: 'drop', reasons: [`analytics (${known.whose}), by its name`, 'set by scripts; the app was not seen to set it'] }
+    return { do: 'pass', reasons: [`analytics (${known.whose}), by its name`, 'the app itself sets it'] }
   }
   if (known?.use === 'balancer') return { do: 'pass', reasons: [`names a server for ${known.whose}`, 'worth nothing to a thief, and the browser is where it belongs'] }
   if (known?.use === 'csrf' || isDoubleSubmit) return { do: 'pass', reasons: [...doubleSubmitReasons(facts), 'pages or scripts send it back, so the browser has to hold it', ...bySight] }
