@@ -7,7 +7,13 @@ import { mapTree, pathText } from './tree.ts'
 
 /** Decides the defaults that depend on other keys and makes relative file names absolute. Pure. */
 export function resolveDefaults(parsed: ParsedConfig, baseDir: string): Config {
-  return { ...absoluteFiles(parsed, baseDir), session: { ...parsed.session, cookie: cookieOf(parsed) } }
+  const { session } = parsed
+  return { ...absoluteFiles(parsed, baseDir), session: { ...session, cookie: cookieOf(parsed), rotateOn: session.rotateOn ?? rotatesByDefault(session) } }
+}
+
+/** Who the user is changes at login, and a login gets an id that nobody knew before (ADR 0007). */
+function rotatesByDefault({ subject }: ParsedConfig['session']): readonly string[] {
+  return subject === undefined ? [] : [subject]
 }
 
 /** How a browser reaches us, as far as the configuration tells. */

@@ -30,7 +30,7 @@ export const session = z
     maxDepth: z.int().min(1).max(64).prefault(16).describe('Nesting of the data'),
     maxMembers: z.int().min(1).max(100_000).prefault(1_000).describe('Members and elements in the data'),
     subject: pathWithoutStar.optional().describe('Path of the value that says who the user is'),
-    rotateOn: z.array(pathWithoutStar).prefault([]).describe('A patch that changes one of these paths gets a new session id (login)'),
+    rotateOn: z.array(pathWithoutStar).optional().describe('A patch that changes one of these paths gets a new session id (login). Default: the subject; [] for never'),
     revocation: z.boolean().prefault(false).describe('All sessions of a subject can be ended by one write that holds at once everywhere; costs a store read more per request with a subject'),
     maxPerSubject: z.int().min(1).max(100).optional().describe('Sessions a subject may have at once; costs what revocation costs'),
     onMaxPerSubject: z.enum(['reject', 'evict-oldest']).prefault('evict-oldest').describe('What a login over maxPerSubject does: it is refused, or the oldest session ends'),
@@ -40,6 +40,6 @@ export const session = z
   .refine((value) => !value.cookie.partitioned || value.cookie.secure !== false, { path: ['cookie', 'partitioned'], error: 'needs secure: true' })
   .refine((value) => value.cookie.sameSite !== 'none' || value.cookie.secure !== false, { path: ['cookie', 'sameSite'], error: '"none" needs secure: true' })
 
-/** The cookie after loading: `name` and `secure` are always decided (src/config/resolve-defaults.ts). */
+/** After loading a cookie's `name` and `secure` are always decided, and what rotates (src/config/resolve-defaults.ts). */
 export type CookieConfig = Omit<z.output<typeof cookieShape>, 'name' | 'secure'> & { readonly name: string; readonly secure: boolean }
-export type SessionConfig = Omit<z.output<typeof session>, 'cookie'> & { readonly cookie: CookieConfig }
+export type SessionConfig = Omit<z.output<typeof session>, 'cookie' | 'rotateOn'> & { readonly cookie: CookieConfig; readonly rotateOn: readonly string[] }

@@ -234,3 +234,15 @@ test('SF9 two users on one connection, keep-alive and pipelined, never cross', a
     for (const who of turns) expect((await client.readResponse()).text).toBe(['ann', 'bob'][who])
   }
 }, 120_000)
+
+test('SF3: with a subject and no more, a login gets a new id, and the one planted before it is dead', async () => {
+  await using world = await gatedWorld({ session: { subject: 'user.id' } })
+  await order(world.client, { patch: { cart: [1] } })
+  const planted = cookieOf(world)
+  await order(world.client, { patch: { cart: [1, 2] } })
+  expect(cookieOf(world)).toBe(planted)
+  await order(world.client, { patch: { user: { id: 'ann' } } })
+  expect(cookieOf(world)).not.toBe(planted)
+  expect(await opens(world, planted)).toBeUndefined()
+  expect(await opens(world, cookieOf(world))).toEqual({ cart: [1, 2], user: { id: 'ann' } })
+})

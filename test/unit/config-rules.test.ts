@@ -147,3 +147,15 @@ test('nothing is said that only follows from another problem', async () => {
   const problems = await problemsOf({ tree: minimalWith({ listen: '0.0.0.0:8080', trustedProxies: 'x', 'routes.0.path': 'no-slash', 'routes.1': { upstream: 'app' } }) })
   expect(problems.map(({ path }) => path).toSorted()).toEqual(['routes.0.path', 'trustedProxies'])
 })
+
+test.each<[Record<string, unknown>, readonly string[]]>([
+  [{}, []], [{ 'session.subject': 'user.id' }, ['user.id']], [{ 'session.subject': 'user.id', 'session.rotateOn': [] }, []],
+  [{ 'session.subject': 'user.id', 'session.rotateOn': ['role'] }, ['role']],
+])('%j rotates on %j', async (changes, rotateOn) => {
+  expect((await load(minimalWith(changes))).config.session.rotateOn).toEqual(rotateOn)
+})
+
+test('a subject that nobody may write is said once', async () => {
+  const { warnings } = await load(minimalWith({ 'session.subject': 'user.id', 'routes.0.writable': ['cart'] }))
+  expect(warnings.map(({ path }) => path)).toEqual(['session.subject'])
+})

@@ -80,7 +80,8 @@ function checkUnusedUpstreams({ routes, upstreams }: Config, judge: Judge): void
 
 /** Login is a change of `rotateOn`'s paths; where no app may make one, the session id never changes at login. */
 function checkSubjectIsWritable({ routes, session }: Config, judge: Judge): void {
-  const wanted = [...session.rotateOn.map((path, index) => [path, `session.rotateOn.${index}`] as const), ...(session.subject ? [[session.subject, 'session.subject'] as const] : [])]
+  const logins = session.rotateOn.map((path, index) => [path, `session.rotateOn.${index}`] as const).filter(([path]) => path !== session.subject)
+  const wanted = [...logins, ...(session.subject ? [[session.subject, 'session.subject'] as const] : [])]
   for (const [path, key] of wanted) {
     const isWritable = routes.some((route) => route.session !== 'none' && route.session !== 'read' && route.mutations.allow.includes('patch') &&
       route.writable.some((pattern) => covers(pattern, path)))
