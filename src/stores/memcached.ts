@@ -1,16 +1,15 @@
 import { createHash } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { systemClock } from '../clock.ts'
-import type { EpochMs, Version } from '../session/session.ts'
+import type { EpochMs } from '../session/session.ts'
 import type { Entries, Entry } from './entry-store.ts'
 import { createEntryStore } from './entry-store.ts'
 import type { MemcachedClient } from './memcached-client.ts'
 import { createMemcachedClient } from './memcached-client.ts'
 import type { MemcachedReply } from './memcached-reply.ts'
 import { createRing } from './memcached-ring.ts'
-import { StoreRefusal } from './refusal.ts'
 import type { SessionStore } from './store.ts'
-import { VERSION_LENGTH } from './version.ts'
+import { entryIn, headerOf, valueOf } from './value.ts'
 
 export interface MemcachedStoreOptions {
   /** host:port. Keys are spread over them by consistent hashing. */
@@ -26,11 +25,6 @@ export interface MemcachedStoreOptions {
   readonly statsIntervalMs?: number
 }
 
-const RECORD = 'R'
-const TOMBSTONE = 'T'
-const EXPIRY_DIGITS = 16
-const EXPIRY_START = 1 + VERSION_LENGTH
-const HEADER_BYTES = EXPIRY_START + EXPIRY_DIGITS
 const MAX_KEY_LENGTH = 250
 /** Memcached takes larger numbers for an instant (seconds since 1970) instead of a duration. */
 const LONGEST_DURATION_S = 30 * 86_400
@@ -56,7 +50,7 @@ export function createMemcachedStore(options: MemcachedStoreOptions): SessionSto
 
   async function get(client: MemcachedClient, name: string): Promise<{ readonly entry: Entry; readonly cas: string } | undefined> {
     const { item } = await client.send(['END'], `gets ${name}\r\n`)
-    return item && { entry: decode(item.value), cas: item.cas }
+    return item && { entry: entryIn(item.value), cas: item.cas }
   }
 
   function put(client: MemcachedClient, command: 'add' | 'cas', name: string, entry: Entry, cas = ''): Promise<MemcachedReply> {
@@ -135,21 +129,5 @@ function exptimeOf(expiresAt: EpochMs, now: EpochMs): number {
 }
 
 function encode({ bytes, version, expiresAt }: Entry): Buffer {
-  const value = Buffer.allocUnsafe(HEADER_BYTES + (bytes?.length ?? 0))
-  value.write((bytes ? RECORD : TOMBSTONE) + version + String(expiresAt).padStart(EXPIRY_DIGITS, '0'), 0, 'latin1')
-  if (bytes) value.set(bytes, HEADER_BYTES)
-  return value
-}
-
-function decode(value: Buffer): Entry {
-  const kind = value.toString('latin1', 0, 1)
-  const expiresAt = Number(value.toString('latin1', EXPIRY_START, HEADER_BYTES))
-  if ((kind !== RECORD && kind !== TOMBSTONE) || value.length < HEADER_BYTES || !(expiresAt >= 0)) {
-    throw new StoreRefusal('the key holds a value this store did not write: choose another keyPrefix')
-  }
-  return {
-    bytes: kind === RECORD ? value.subarray(HEADER_BYTES) : undefined,
-    version: value.toString('latin1', 1, EXPIRY_START) as Version,
-    expiresAt: expiresAt as EpochMs,
-  }
+  return valueOf(headerOf(bytes ? 'R' : 'T', version, expiresAt), bytes ?? new Uint8Array(0))
 }

@@ -7,9 +7,10 @@ import type { RedisClientOptions } from './redis-client.ts'
 import { createRedisClient } from './redis-client.ts'
 import type { RedisScript } from './redis-script.ts'
 import { CREATE, DESTROY, REPLACE, TOUCH } from './redis-script.ts'
-import { StoreRefusal } from './refusal.ts'
 import type { SessionStore, StoredRecord, WriteOutcome } from './store.ts'
-import { mintVersion, VERSION_LENGTH } from './version.ts'
+import type { ValueKind } from './value.ts'
+import { digitsOf, entryIn, foreignValue, headerOf, isValue, valueOf } from './value.ts'
+import { mintVersion } from './version.ts'
 
 export interface RedisStoreOptions extends Omit<RedisClientOptions, 'timeoutMs'> {
   /** Before every key, no separator added. Default `session:`. */
@@ -19,11 +20,6 @@ export interface RedisStoreOptions extends Omit<RedisClientOptions, 'timeoutMs'>
   readonly clock?: Clock
 }
 
-const EXPIRY_DIGITS = 16
-const EXPIRY_START = 1 + VERSION_LENGTH
-const HEADER_BYTES = EXPIRY_START + EXPIRY_DIGITS
-const RECORD = 'R'
-const TOMBSTONE = 'T'
 const PING_TTL_MS = 1_000
 /** First characters of the scripts' replies (redis-script.ts). */
 const STORED = 0x53
@@ -70,20 +66,20 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
 
     create(key, bytes, expiresAt) {
       const version = mintVersion()
-      return write('create', CREATE, key, version, [encode(RECORD, version, expiresAt, bytes), String(expiresAt)])
+      return write('create', CREATE, key, version, [encode('R', version, expiresAt, bytes), String(expiresAt)])
     },
 
     replace(key, expected, bytes, expiresAt) {
       const version = mintVersion()
-      return write('replace', REPLACE, key, version, [encode(RECORD, version, expiresAt, bytes), String(expiresAt), expected])
+      return write('replace', REPLACE, key, version, [encode('R', version, expiresAt, bytes), String(expiresAt), expected])
     },
 
     touch(key, expiresAt) {
-      return run('touch', TOUCH, key, [digits(expiresAt), String(expiresAt)], () => undefined)
+      return run('touch', TOUCH, key, [digitsOf(expiresAt), String(expiresAt)], () => undefined)
     },
 
     destroy(key, tombstoneUntil) {
-      const tombstone = encode(TOMBSTONE, mintVersion(), tombstoneUntil, new Uint8Array(0))
+      const tombstone = encode('T', mintVersion(), tombstoneUntil, new Uint8Array(0))
       return run('destroy', DESTROY, key, [tombstone, String(tombstoneUntil)], (reply) => reply[0] === ENDED ? decode(reply.subarray(1)) : undefined)
     },
 
@@ -93,7 +89,7 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
         const values = await Promise.all(keys.map((key) => client.send('get', [key])))
         const records = keys.flatMap((key, i) => {
           const value = values[i]
-          const record = value && isOurs(value) ? decode(value) : undefined
+          const record = value && isValue(value) ? decode(value) : undefined
           return record && record.expiresAt > clock() ? [[key.slice(keyPrefix.length), record] as const] : []
         })
         return { records, next }
@@ -125,28 +121,15 @@ function understood<Reply, T>(operation: string, answered: Promise<Reply>, read:
 }
 
 /** As text where the bytes are text: ioredis sends that with its command in one piece, bytes in several. */
-function encode(kind: string, version: Version, expiresAt: EpochMs, bytes: Uint8Array): string | Buffer {
-  if (isUtf8(bytes)) return kind + version + digits(expiresAt) + textOf(bytes)
-  const value = Buffer.allocUnsafe(HEADER_BYTES + bytes.length)
-  value.write(kind + version + digits(expiresAt), 0, 'latin1')
-  value.set(bytes, HEADER_BYTES)
-  return value
+function encode(kind: ValueKind, version: Version, expiresAt: EpochMs, bytes: Uint8Array): string | Buffer {
+  const header = headerOf(kind, version, expiresAt)
+  return isUtf8(bytes) ? header + textOf(bytes) : valueOf(header, bytes)
 }
 
 /** The record in a value; undefined for a tombstone. Throws a StoreRefusal for what is neither. */
 function decode(value: Buffer): StoredRecord | undefined {
-  const kind = value.toString('latin1', 0, 1)
-  if (kind === TOMBSTONE) return undefined
-  if (kind !== RECORD || value.length < HEADER_BYTES) throw foreignValue()
-  const version = value.toString('latin1', 1, EXPIRY_START) as Version
-  const expiresAt = Number(value.toString('latin1', EXPIRY_START, HEADER_BYTES)) as EpochMs
-  if (!(expiresAt >= 0)) throw foreignValue()
-  return { bytes: value.subarray(HEADER_BYTES), version, expiresAt }
-}
-
-/** Other programs may have keys under the prefix. */
-function isOurs(value: Buffer): boolean {
-  return value.length >= HEADER_BYTES && (value[0] === RECORD.charCodeAt(0) || value[0] === TOMBSTONE.charCodeAt(0))
+  const entry = entryIn(value)
+  return entry.bytes && entry as StoredRecord
 }
 
 /** For a MATCH pattern. */
@@ -156,12 +139,4 @@ function globQuoted(text: string): string {
 
 function textOf({ buffer, byteOffset, byteLength }: Uint8Array): string {
   return Buffer.from(buffer, byteOffset, byteLength).toString('utf8')
-}
-
-function digits(expiresAt: EpochMs): string {
-  return String(expiresAt).padStart(EXPIRY_DIGITS, '0')
-}
-
-function foreignValue(): StoreRefusal {
-  return new StoreRefusal('the key holds a value this store did not write: choose another keyPrefix')
 }
