@@ -45,10 +45,10 @@ export async function search(covered: CoveredParser, { seconds, random, start }:
 
   async function featuresOf(input: Buffer): Promise<readonly number[] | undefined> {
     runs++
-    const startedAt = performance.now()
     try {
-      const features = await covered.run(input)
-      if (performance.now() - startedAt > MAX_MS) throw new TooSlowError(`${input.length} bytes took ${Math.round(performance.now() - startedAt)} ms`)
+      const { features, tookMs } = await timed(covered, input)
+      // The machine may have been busy with something else: thrice in a row it was the input.
+      if (tookMs > MAX_MS && (await timed(covered, input)).tookMs > MAX_MS && (await timed(covered, input)).tookMs > MAX_MS) throw new TooSlowError(`${input.length} bytes took ${Math.round(tookMs)} ms`)
       return features
     } catch (error) {
       const place = placeOf(error)
@@ -75,6 +75,12 @@ export async function search(covered: CoveredParser, { seconds, random, start }:
     await consider(mutated(from.input, random, words, kept.slice(-500).map(({ input }) => input), MAX_BYTES))
   }
   return { runs, features: reached.size, kept: fewest(kept), findings: [...findings.values()] }
+}
+
+async function timed(covered: CoveredParser, input: Buffer): Promise<{ readonly features: readonly number[]; readonly tookMs: number }> {
+  const startedAt = performance.now()
+  const features = await covered.run(input)
+  return { features, tookMs: performance.now() - startedAt }
 }
 
 /** Errors of one line of code are one finding. */
