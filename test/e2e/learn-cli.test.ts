@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parse, stringify } from 'yaml'
 import { afterAll, expect, test } from 'vitest'
-import { runCli } from '../support/cli.ts'
+import { runCliBatch } from '../support/cli.ts'
 import { minimalWith } from '../support/config-samples.ts'
 import { httpClient, type HttpClient } from '../support/http-client.ts'
 import { freePort } from '../support/ports.ts'
@@ -70,9 +70,8 @@ test('in front of an Express app: nothing changes for the browser, and the rules
   for (const secret of secrets) expect(`${learner.stdout}${learner.stderr}${fragment}`).not.toContain(secret)
 
   writeFileSync(join(directory, 'whole.yaml'), stringify({ ...minimalWith({}) as object, ...parse(fragment) as object }))
-  expect(await runCli(['check', '-c', 'whole.yaml'], { cwd: directory })).toMatchObject({ code: 0, stderr: '' })
-
-  const again = await runCli(['learn', '--upstream', 'http://127.0.0.1:1', '--out', out], { cwd: directory })
+  const [check, again] = await runCliBatch([['check', '-c', 'whole.yaml'], ['learn', '--upstream', 'http://127.0.0.1:1', '--out', out]], { cwd: directory })
+  expect(check).toMatchObject({ code: 0, stderr: '' })
   expect(again).toMatchObject({ code: 1, stderr: expect.stringContaining('exists; it is left as it is') as string })
 })
 
@@ -93,10 +92,9 @@ test('passes every byte and every cookie on as they are, and ends after its time
 })
 
 test('says what it cannot do', { timeout: 30_000 }, async () => {
-  const run = (...args: string[]) => runCli(['learn', ...args], { cwd: directory })
-  const [none, bad, long] = await Promise.all([run(), run('--upstream', 'nonsense'), run('--upstream', 'http://127.0.0.1:1', '--for', '10')])
-  expect([none.code, none.stderr]).toEqual([64, expect.stringContaining('--upstream is needed')])
-  expect([bad.code, bad.stderr]).toEqual([64, expect.stringContaining('--upstream must be')])
-  expect([long.code, long.stderr]).toEqual([64, expect.stringContaining('--for must be a duration')])
+  const lines = [['learn'], ['learn', '--upstream', 'nonsense'], ['learn', '--upstream', 'http://127.0.0.1:1', '--for', '10']]
+  const sentences = ['--upstream is needed', '--upstream must be', '--for must be a duration']
+  const results = await runCliBatch(lines, { cwd: directory })
+  expect(results.map(({ code, stderr }) => [code, stderr])).toEqual(sentences.map((sentence) => [64, expect.stringContaining(sentence) as string]))
   expect(existsSync(join(directory, '.local'))).toBe(false)                   // no key is left behind
 })
