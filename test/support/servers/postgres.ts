@@ -43,15 +43,14 @@ export async function startPostgres(...settings: string[]): Promise<PostgresServ
   const url = `postgres://gate:a%2Fb@127.0.0.1:${port}/postgres`
   const server = await startServer({ binary, debianPackage: 'postgresql', args, directory, isUp: async () => { await query(url, 'SELECT 1') } })
   const processes = () => familyOf(Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0]))
-  const signal = (pids: readonly number[], name: NodeJS.Signals) => { for (const pid of pids) process.kill(pid, name) }
   const killPostmaster = server.kill.bind(server)
   return Object.assign(server, {
     port,
     url,
     socketDirectory: directory,
     query: (text: string) => query(url, text),
-    pause: () => signal(processes(), 'SIGSTOP'),
-    resume: () => signal(processes(), 'SIGCONT'),
+    pause: () => signal('SIGSTOP', processes),
+    resume: () => signal('SIGCONT', processes),
     limitFiles(bytes: number | undefined) {
       for (const pid of processes()) execFileSync(...asOwner('prlimit', `--pid=${pid}`, `--fsize=${bytes ?? 'unlimited'}:unlimited`), { stdio: 'pipe' })
     },
@@ -79,6 +78,18 @@ export function tlsSettings({ cert, key }: { readonly cert: string; readonly key
 /** A process and its children: each connection has one. */
 function familyOf(pid: number): number[] {
   return [pid, ...readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number)]
+}
+
+/** To the first, which then starts no more, and to all that there are by then. Each connection has one, which may end at any time. */
+function signal(name: NodeJS.Signals, processes: () => readonly number[]): void {
+  process.kill(processes()[0]!, name)
+  for (const pid of processes()) {
+    try {
+      process.kill(pid, name)
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
 }
 
 /** Whether it runs; one that has ended and is not yet collected does not. */
