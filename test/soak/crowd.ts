@@ -169,7 +169,7 @@ async function hammeredSession(gateway: GatewayProcess, seconds: number): Promis
   const alone = percentile(await normalUsers(gateway, Math.min(seconds, 3)), 0.99)
   const client = httpClient(gateway.url, { timeoutMs: 60_000 })
   await client.get('/login')
-  const others = normalUsers(gateway, Math.max(3, Math.min(seconds, 10)))    // the burst itself takes less than one
+  const others = normalUsers(gateway, Math.max(6, Math.min(seconds, 10)))    // the burst itself takes less than one
   const answers = await Promise.all(Array.from({ length: 500 }, (_, n) => client.get(`/field/${n}`)))
   const stored = answers.filter(({ status }) => status === 200).length
   const fields = Object.keys((await client.get('/')).json<object>()).filter((name) => name.startsWith('f')).length
