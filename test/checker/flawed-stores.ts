@@ -1,3 +1,4 @@
+import { createPlainCodec } from '../../src/session/codec.ts'
 import type { EpochMs } from '../../src/session/session.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 
@@ -12,6 +13,8 @@ export function withoutCompare(store: SessionStore): SessionStore {
   }
 }
 
+const PLAIN = createPlainCodec()
+
 /** And the other half: a late write makes the record anew, since a logout leaves nothing behind. */
 export function withoutTombstones(store: SessionStore): SessionStore {
   return {
@@ -19,6 +22,7 @@ export function withoutTombstones(store: SessionStore): SessionStore {
     destroy: (key) => store.destroy(key, 0 as EpochMs),
     async replace(key, expected, bytes, expiresAt) {
       const written = await store.replace(key, expected, bytes, expiresAt)
+      if (written.outcome === 'stored' && PLAIN.decode(key, bytes).kind === 'gone') await store.destroy(key, 0 as EpochMs)
       return written.outcome === 'missing' ? store.create(key, bytes, expiresAt) : written
     },
   }
