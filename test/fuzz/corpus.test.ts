@@ -3,7 +3,7 @@ import { grownFrom, readCorpus } from './corpus.ts'
 import { bytesOf, NAMES, type FuzzedParser } from './parser.ts'
 
 /** Reading the most there can be takes milliseconds; what is quadratic in it takes seconds. */
-const MAX_MS = 1_000
+const MAX_MS = 500
 
 describe.each(NAMES)('%s', async (name) => {
   const { parser } = await import(`./parsers/${name}.ts`) as { parser: FuzzedParser }
@@ -23,9 +23,13 @@ describe.each(NAMES)('%s', async (name) => {
   test('reads the most there can be, made of any of them, in linear time', async () => {
     for (const [file, input] of corpus) {
       for (const grown of grownFrom(input, parser)) {
-        const startedAt = performance.now()
-        await parser.check(grown)
-        expect(performance.now() - startedAt, file).toBeLessThan(MAX_MS)
+        // The machine may be busy with something else once, hardly three times in a row.
+        for (let tries = 3, tookMs = Infinity; tookMs > MAX_MS; tries--) {
+          if (tries === 0) throw new Error(`${file}, grown to ${grown.length} bytes, took ${Math.round(tookMs)} ms`)
+          const startedAt = performance.now()
+          await parser.check(grown)
+          tookMs = performance.now() - startedAt
+        }
       }
     }
   })
