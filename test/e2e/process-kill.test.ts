@@ -3,7 +3,7 @@ import { startGatewayProcess, type GatewayProcess } from '../support/gateway-pro
 import { httpClient } from '../support/http-client.ts'
 import { rawResponse, startRawUpstream } from '../support/raw-upstream.ts'
 
-const KILLS = Number(process.env['KILLS'] ?? 6)
+const KILLS = Number(process.env['KILLS'] ?? 4)
 
 test.each(['SIGKILL', 'SIGTERM'] as const)(`PR3: %s at ${KILLS} random points never loses an acknowledged mutation nor tears the record`, async (signal) => {
   await using upstream = await startRawUpstream(undefined, { keepRequests: 5, keepBytes: false })

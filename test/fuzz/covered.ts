@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -47,6 +47,7 @@ export async function loadCovered(name: ParserName): Promise<CoveredParser> {
     }],
   })
   const { parser } = await import(pathToFileURL(outfile).href) as { parser: FuzzedParser }
+  process.once('exit', () => rmSync(outfile))
   const counters = createCounters()
   return {
     parser,
