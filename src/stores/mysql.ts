@@ -4,31 +4,23 @@ import type { QueryError, ResultSetHeader, SslOptions } from 'mysql2'
 import type { SqlDialect, SqlRefusalMeaning, SqlResult } from './sql-dialect.ts'
 import { SqlRefusal } from './sql-dialect.ts'
 import type { SqlConnection } from './sql-pool.ts'
-import { createSqlPool } from './sql-pool.ts'
+import type { SqlServerOptions } from './sql-server.ts'
+import { createSqlServerStore } from './sql-server.ts'
 import type { SqlTls } from './sql-url.ts'
-import { withPassword } from './sql-url.ts'
-import type { SqlStoreOptions } from './sql.ts'
-import { createSqlStore } from './sql.ts'
 import type { SessionStore } from './store.ts'
 
-export interface MysqlStoreOptions extends Omit<SqlStoreOptions, 'schema'> {
+export interface MysqlStoreOptions extends Omit<SqlServerOptions, 'schema'> {
   /** `mysql://[user[:password]@]host[:port]/database`; more options of the driver as query parameters. */
   readonly url: string
-  readonly password?: string | undefined
   /** The name of the server is verified too, unless the URL has an address instead: the driver cannot compare that. */
   readonly tls?: SqlTls | undefined
-  /** Connections at most. Default 10. */
-  readonly connections?: number
 }
 
 const MIN_CONNECT_TIMEOUT_MS = 1_000
 
 /** Sessions in a MySQL or MariaDB table (InnoDB). Returns at once and connects in the background: `ping` tells when it serves. */
 export function createMysqlStore(options: MysqlStoreOptions): SessionStore {
-  const { connections = 10, timeoutMs = 500 } = options
-  const url = withPassword(options.url, options.password)
-  const database = createSqlPool({ connect: (onLost) => connect(url, options.tls, timeoutMs, onLost), size: connections, timeoutMs })
-  return createSqlStore({ kind: 'mysql', database, dialect: mysqlDialect }, { ...options, timeoutMs })
+  return createSqlServerStore({ kind: 'mysql', dialect: mysqlDialect, connect }, options)
 }
 
 const mysqlDialect: SqlDialect = {

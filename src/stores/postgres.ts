@@ -4,30 +4,21 @@ import { Client } from 'pg'
 import type { QuotedNames, SqlDialect, SqlRefusalMeaning, SqlResult } from './sql-dialect.ts'
 import { SqlRefusal } from './sql-dialect.ts'
 import type { SqlConnection } from './sql-pool.ts'
-import { createSqlPool } from './sql-pool.ts'
+import type { SqlServerOptions } from './sql-server.ts'
+import { createSqlServerStore } from './sql-server.ts'
 import type { SqlTls } from './sql-url.ts'
-import { withPassword } from './sql-url.ts'
-import type { SqlStoreOptions } from './sql.ts'
-import { createSqlStore } from './sql.ts'
 import type { SessionStore } from './store.ts'
 
-export interface PostgresStoreOptions extends SqlStoreOptions {
+export interface PostgresStoreOptions extends SqlServerOptions {
   /** `postgres://[user[:password]@]host[:port]/database[?sslmode=...]`; a unix socket as `?host=/run/postgresql`. */
   readonly url: string
-  readonly password?: string | undefined
-  readonly tls?: SqlTls | undefined
-  /** Connections at most. Default 10. */
-  readonly connections?: number
 }
 
 const MIN_CONNECT_TIMEOUT_MS = 1_000
 
 /** Sessions in a PostgreSQL table. Returns at once and connects in the background: `ping` tells when it serves. */
 export function createPostgresStore(options: PostgresStoreOptions): SessionStore {
-  const { connections = 10, timeoutMs = 500 } = options
-  const url = withPassword(options.url, options.password)
-  const database = createSqlPool({ connect: (onLost) => connect(url, options.tls, timeoutMs, onLost), size: connections, timeoutMs })
-  return createSqlStore({ kind: 'postgres', database, dialect: postgresDialect }, { ...options, timeoutMs })
+  return createSqlServerStore({ kind: 'postgres', dialect: postgresDialect, connect }, options)
 }
 
 const postgresDialect: SqlDialect = {
