@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { keyRing, mutationKey } from './keys-schema.ts'
 import { duration, positiveDuration } from './units.ts'
 
-/** Where an upstream listens. `origin` is what undici and node:http are given; `socketPath` replaces host and port. */
+/** Where an upstream listens. `origin` says where and how to connect; `socketPath` replaces host and port. */
 export interface Target {
   readonly text: string
   readonly origin: string

@@ -7,13 +7,10 @@ import type { Admitted } from './admit.ts'
 import type { Gateway } from './gateway.ts'
 import { stripPrefix } from './mount.ts'
 
-/** The complete header list for the upstream. Everything spoofable was removed before anything is added; ours is added last. */
+/** The header list for the upstream, complete but for Host and framing. Everything spoofable was removed before anything is added; ours is added last. */
 export function upstreamHeadersOf(gateway: Gateway, admitted: Admitted, opened: Opened, requestId: string): string[] {
   const { method, route, headers, cookies, peer, view } = admitted
   const fields = headers.fields
-  const host = route.upstreamHost ?? headers.host
-  if (host !== '') fields.push('Host', host)
-  if (headers.contentLength !== undefined && headers.contentLength > 0) fields.push('Content-Length', String(headers.contentLength))
   const cookieLines = route.adapter ? route.adapter.cookieLinesFor(appRequestOf(admitted), opened.loaded) : cookies.rest
   // In one line: servers join several with a comma, and a comma ends no cookie (RFC 6265 section 5.4 sends one line).
   if (cookieLines.length > 0) fields.push('Cookie', cookieLines.join('; '))
@@ -35,6 +32,11 @@ function pushAssertion(fields: string[], gateway: Gateway, { route }: Admitted, 
   gateway.metrics.assertionBytes(route.upstream.name, assertion.length)
   if (assertion.length <= route.maxAssertionBytes) fields.push(gateway.names.assertion, assertion)
   else if (!route.adapter) throw new SessionTooLargeError(assertion.length, route.maxAssertionBytes, `the assertion for upstream "${route.upstream.name}"`)
+}
+
+/** Empty where an HTTP/1.0 client sent none. */
+export function upstreamHostOf({ route, headers }: Admitted): string {
+  return route.upstreamHost ?? headers.host
 }
 
 /** The target as the upstream knows it: byte-exact, without the mount prefix where the route strips it. */

@@ -1,4 +1,4 @@
-/** A flat list of field lines as node:http and undici give and take them: name, value, name, value, ... Order is kept. */
+/** A flat list of field lines as node:http gives and takes them: name, value, name, value, ... Order is kept. */
 export type RawHeaders = readonly string[]
 
 /** Connection-level fields, never forwarded (RFC 9110 section 7.6.1), and those meant for the nearest proxy (section 11.7). */

@@ -4,11 +4,11 @@ import {
   BodyTooLargeError, UpstreamAbortedError, UpstreamConnectError, UpstreamProtocolError, UpstreamTimeoutError,
 } from '../errors.ts'
 import type { RawHeaders } from '../http/field-names.ts'
-import { ConnectionLostError } from './connection.ts'
+import { ConnectFailedError } from './connection-pool.ts'
 import type { Deadlines, Watched } from './deadlines.ts'
 import { discardRest, Upload, type UploadWatcher } from './upload.ts'
-import { errors } from './undici.ts'
-import { ConnectFailedError, type Target, type Upstream } from './upstream-pool.ts'
+import { ConnectionLostError, type ResponseHandler, type RunningExchange } from './upstream-connection.ts'
+import type { Target, Upstream } from './upstream-pool.ts'
 
 /** All in ms; 0 means no limit. */
 export interface Timeouts {
@@ -32,10 +32,14 @@ export interface ForwardRequest {
   readonly method: string
   /** Origin-form, byte-exact as it came (RFC 9112 section 3.2.1). */
   readonly target: string
-  /** Complete: nothing is added after this but framing. */
+  /** Empty: none was sent (HTTP/1.0). */
+  readonly host: string
+  /** Complete: nothing is added after this but Host and framing. */
   readonly headers: string[]
   /** Undefined when the request has no body. */
   readonly body: IncomingMessage | undefined
+  /** Of the body; undefined: it comes in chunks. */
+  readonly contentLength: number | undefined
   readonly maxBodyBytes: number
   readonly limits: ClientLimits
   readonly onEarlyHints: ((headers: RawHeaders) => void) | undefined
@@ -55,16 +59,6 @@ export class ClientStalledError extends Error {}
 /** The client closed its connection. */
 export class ClientGoneError extends Error {}
 
-/** undici's raw handler interface: field lines as bytes in order, as they came. (Its newer one hands out a merged object.) */
-interface RawDispatchHandler {
-  onConnect(abort: (error?: Error) => void): void
-  onRequestSent(): void
-  onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, reason: string): boolean
-  onData(chunk: Buffer): boolean
-  onComplete(): void
-  onError(error: Error): void
-}
-
 /**
  * What is awaited: `connect` -> `upload` <-> `firstByte` -> `idle` <-> `client` -> the end. The client is to blame for a stall in
  * `upload` and `client`, the upstream in the others.
@@ -72,23 +66,20 @@ interface RawDispatchHandler {
 type Phase = 'connect' | 'upload' | 'firstByte' | 'idle' | 'client'
 
 const EARLY_HINTS = 103
-const NOT_MODIFIED = 304
 export const MAX_INTERIM = 32
 /** A connection attempt ends itself in time and may be followed by one to another target; later than this, the pool is exhausted. */
 const CONNECT_SLACK_MS = 50
 /** At most this much body waits in memory for the head to be committed; more stays in the upstream's socket. */
 const MAX_HELD_BYTES = 65_536
 const MAX_JOINED_BYTES = 16_384
-const CONTROL = /[^\t\x20-\x7e\x80-\uffff]/
 const NOT_ASCII = /[^\t\x20-\x7e]/
-const TRANSFER_ENCODING = 'transfer-encoding'
 const RESENDABLE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 /**
- * One HTTP exchange with an upstream on undici's dispatch, as one promise for the head. Retries on another target what was never
+ * One HTTP exchange with an upstream, as one promise for the head. Retries on another target what was never
  * sent, and once a bodiless safe request whose reused connection turned out dead (RFC 9110 section 9.2.2); nothing else.
  */
-export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
+export class Exchange implements ResponseHandler, Watched, UploadWatcher {
   deadlineAt = Infinity
   slot: number | undefined
   private phase: Phase = 'connect'
@@ -99,15 +90,13 @@ export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
   private isConnected = false
   private wasResent = false
   private hasHead = false
-  private isNotModified = false
   private hasEnded = false
   private failure: Error | undefined
   private interims = 0
   private heldBytes = 0
   private held: Buffer[] = []
   private sink: ServerResponse | undefined
-  private resumeUpstream: (() => void) | undefined
-  private abortUpstream: ((error?: Error) => void) | undefined
+  private running: RunningExchange | undefined
   private resolve!: (response: UpstreamResponse) => void
   private reject!: (error: Error) => void
 
@@ -137,7 +126,7 @@ export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
     if (this.failure || this.hasEnded) return
     this.failure = error
     this.deadlines.unwatch(this)
-    this.abortUpstream?.(error)
+    this.running?.abort()
     this.upload?.destroy()
     if (!this.hasHead) this.reject(error)
   }
@@ -152,8 +141,8 @@ export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
     this.target = target
     this.isConnected = false
     this.await('connect', this.timeouts.connectMs + CONNECT_SLACK_MS)
-    const { method, target: path, headers } = this.request
-    target.dispatcher.dispatch({ path, method, headers, body: this.upload ?? null }, this)
+    const { method, target: path, host, headers, contentLength } = this.request
+    target.pool.dispatch({ method, target: path, host, headers, body: this.upload, contentLength }, this)
   }
 
   private await(phase: Phase, limitMs: number): void {
@@ -175,11 +164,13 @@ export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
     if (this.sink) cut(this.sink)
   }
 
-  /** Throwing takes a request that failed while it waited for a connection out of undici's queue and leaves the connection alone. */
-  onConnect(abort: (error?: Error) => void): void {
-    if (this.failure) throw this.failure
+  get isWanted(): boolean {
+    return this.failure === undefined
+  }
+
+  onConnected(running: RunningExchange): void {
     this.isConnected = true
-    this.abortUpstream = abort
+    this.running = running
     this.target?.health.succeeded()
     if (this.upload) this.await('upload', this.request.limits.bodyIdleMs)
     else this.await('firstByte', this.timeouts.firstByteMs)
@@ -205,29 +196,20 @@ export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
     if (this.phase === 'upload') this.await('firstByte', this.timeouts.firstByteMs)
   }
 
-  onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, reason: string): boolean {
-    if (status < 200) return this.onInterim(status, rawHeaders)
-    if (status > 599 || CONTROL.test(reason)) return this.refuse('invalid status line')
-    const headers = latin1(rawHeaders)
-    if (isCoded(headers)) return this.refuse('a transfer coding that was not asked for')
+  onInterim(status: number, headers: RawHeaders): void {
+    if (++this.interims > MAX_INTERIM) return this.refuse(`more than ${MAX_INTERIM} interim responses`)
+    if (status === EARLY_HINTS) this.request.onEarlyHints?.(headers)
+  }
+
+  onHead(status: number, reason: string, headers: RawHeaders): void {
+    if (status > 599) return this.refuse('invalid status line')
     this.hasHead = true
-    this.isNotModified = status === NOT_MODIFIED
-    this.resumeUpstream = resume
     this.await('idle', this.timeouts.idleMs)
     this.resolve({ status, reason: NOT_ASCII.test(reason) ? '' : reason, headers, pipe: (response) => this.pipe(response) })
-    return true
   }
 
-  private onInterim(status: number, rawHeaders: Buffer[]): boolean {
-    if (status < 100) return this.refuse('invalid status line')
-    if (++this.interims > MAX_INTERIM) return this.refuse(`more than ${MAX_INTERIM} interim responses`)
-    if (status === EARLY_HINTS) this.request.onEarlyHints?.(latin1(rawHeaders))
-    return true
-  }
-
-  private refuse(reason: string): false {
+  private refuse(reason: string): void {
     this.fail(new UpstreamProtocolError(this.upstream.name, reason))
-    return false
   }
 
   onData(chunk: Buffer): boolean {
@@ -253,10 +235,8 @@ export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
   }
 
   onError(error: Error): void {
-    this.abortUpstream = undefined
+    this.running = undefined
     if (this.failure) return
-    // The length in a 304 is that of what GET would have got (RFC 9110 section 8.6); undici misses the content.
-    if (this.isNotModified && error instanceof errors.ResponseContentLengthMismatchError) return this.onComplete()
     if (this.hasHead) return this.fail(new UpstreamAbortedError(this.upstream.name, error))
     if (error instanceof ConnectFailedError) return this.retryElsewhere(error)
     if (error instanceof ConnectionLostError && error.wasStale && this.mayResend()) return this.resend()
@@ -293,15 +273,15 @@ export class Exchange implements RawDispatchHandler, Watched, UploadWatcher {
     let canTakeMore = true
     for (const chunk of held) canTakeMore = response.write(chunk)
     if (held.length === 0) response.flushHeaders()
-    if (canTakeMore) this.resumeUpstream?.()
+    if (canTakeMore) this.running?.resume()
     else this.await('client', this.request.limits.responseIdleMs)
   }
 
-  /** After the end `resumeUpstream` belongs to the next exchange on the connection. */
+  /** After the end the connection belongs to another exchange. */
   private onDrain(): void {
     if (this.hasEnded || this.failure) return
     this.await('idle', this.timeouts.idleMs)
-    this.resumeUpstream?.()
+    this.running?.resume()
   }
 
   /** The upstream has answered in full without reading all of the request: nobody reads the rest. */
@@ -341,25 +321,11 @@ function cut(response: ServerResponse): void {
   response.destroy()
 }
 
-function latin1(raw: readonly Buffer[]): string[] {
-  return raw.map((bytes) => bytes.toString('latin1'))
-}
-
-/** We send no TE, so nothing but chunked may come back (RFC 9112 section 6.1): any other coding would pass as content. */
-function isCoded(headers: RawHeaders): boolean {
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] as string
-    if (name.length === TRANSFER_ENCODING.length && name.toLowerCase() === TRANSFER_ENCODING && headers[i + 1]?.toLowerCase() !== 'chunked') return true
-  }
-  return false
-}
-
 function asGatewayError(upstream: string, error: Error): Error {
   if (error instanceof ClientGoneError) return error
   return isLostConnection(error) ? new UpstreamAbortedError(upstream, error) : new UpstreamProtocolError(upstream, error.message, error)
 }
 
 function isLostConnection(error: Error): boolean {
-  if (error instanceof ConnectionLostError || 'syscall' in error) return true
-  return 'code' in error && error.code === 'UND_ERR_SOCKET' && error.message.endsWith('closed')
+  return error instanceof ConnectionLostError || 'syscall' in error
 }

@@ -1,5 +1,7 @@
-import type { Dispatcher } from 'undici'
-import { request } from './undici.ts'
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { freshRequest } from './fresh-request.ts'
+import type { TargetOptions, UpstreamOptions } from './upstream-pool.ts'
 
 export interface HealthOptions {
   readonly failures: number
@@ -23,7 +25,7 @@ export interface TargetHealth {
   stop(): void
 }
 
-export function createTargetHealth(dispatcher: Dispatcher, options: HealthOptions, onChange: (isHealthy: boolean) => void): TargetHealth {
+export function createTargetHealth(target: TargetOptions, tls: UpstreamOptions['tls'], options: HealthOptions, onChange: (isHealthy: boolean) => void): TargetHealth {
   let failuresInARow = 0
   let outUntil = 0
 
@@ -43,11 +45,11 @@ export function createTargetHealth(dispatcher: Dispatcher, options: HealthOption
 
   async function probe(path: string): Promise<void> {
     try {
-      const { statusCode, body } = await request.call(dispatcher, {
-        method: 'GET', path, headersTimeout: options.timeoutMs, bodyTimeout: options.timeoutMs, signal: AbortSignal.timeout(options.timeoutMs),
-      })
-      await body.dump()
-      if (statusCode < 400) recovered()
+      const outgoing = freshRequest(target, tls, { path, signal: AbortSignal.timeout(options.timeoutMs) })
+      outgoing.on('error', () => undefined).end()           // one that comes after the head shows on the response
+      const [response] = await once(outgoing, 'response') as [IncomingMessage]
+      await once(response.resume(), 'end')
+      if ((response.statusCode ?? 500) < 400) recovered()
       else failed()
     } catch {
       failed()

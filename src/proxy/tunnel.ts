@@ -1,10 +1,9 @@
-import { request as httpRequest, type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http'
-import { request as httpsRequest } from 'node:https'
-import { isIP } from 'node:net'
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http'
 import { pipeline, type Duplex } from 'node:stream'
 import { GatewayError, UpstreamAbortedError, UpstreamConnectError, UpstreamProtocolError, UpstreamTimeoutError } from '../errors.ts'
 import type { RawHeaders } from '../http/field-names.ts'
 import { ClientGoneError, MAX_INTERIM, type Timeouts, type UpstreamResponse } from './forward.ts'
+import { freshRequest } from './fresh-request.ts'
 import type { Target, Upstream } from './upstream-pool.ts'
 
 export interface UpgradeRequest {
@@ -104,19 +103,7 @@ export class Tunnel {
 }
 
 function send(target: Target, { tls, maxResponseHeaderBytes }: Upstream, { target: path, headers }: UpgradeRequest): ClientRequest {
-  const { hostname, port, protocol } = new URL(target.origin)
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const options = {
-    method: 'GET', path, agent: false as const, maxHeaderSize: maxResponseHeaderBytes, headers: headers as unknown as NodeJS.Dict<string>,
-    ...(target.socketPath === undefined ? { host, port } : { socketPath: target.socketPath }),
-  }
-  const outgoing = protocol !== 'https:' ? httpRequest(options) : httpsRequest({
-    ...options,
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    rejectUnauthorized: tls.rejectUnauthorized,
-    // An address is no server name (RFC 6066 section 3); the certificate is held to it all the same.
-    servername: tls.servername ?? (isIP(host) ? '' : host),
-  })
+  const outgoing = freshRequest(target, tls, { path, maxHeaderSize: maxResponseHeaderBytes, headers: headers })
   // Fields beyond a count would silently be lost, a mutation among them.
   outgoing.maxHeadersCount = 0
   return outgoing

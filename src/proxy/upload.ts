@@ -21,8 +21,8 @@ const RATE_GRACE_MS = 10_000
 const LINGER_MS = 5_000
 
 /**
- * A request body on its way to the upstream, with back-pressure. It is a stream of its own because undici destroys a body it has
- * no more use for, and the client's connection must survive that: the answer goes out on it.
+ * A request body on its way to the upstream, with back-pressure. It is a stream of its own because it may be given
+ * up at any time, and the client's connection must survive that: the answer goes out on it.
  */
 export class Upload extends Readable {
   private receivedBytes = 0

@@ -1,8 +1,5 @@
-import type { Socket } from 'node:net'
-import type { buildConnector as Connectors, Dispatcher } from 'undici'
-import { correctConnection } from './connection.ts'
+import { createConnectionPool, type ConnectionPool } from './connection-pool.ts'
 import { createTargetHealth, type TargetHealth } from './target-health.ts'
-import { buildConnector, Pool } from './undici.ts'
 
 /** One server of an app. */
 export interface TargetOptions {
@@ -26,7 +23,7 @@ export interface UpstreamOptions {
 }
 
 export interface Target extends TargetOptions {
-  readonly dispatcher: Dispatcher
+  readonly pool: ConnectionPool
   readonly health: TargetHealth
 }
 
@@ -41,17 +38,6 @@ export interface Upstream {
   /** Closes idle connections and, when all exchanges have ended, the rest. */
   close(): Promise<void>
 }
-
-/** A connection attempt that failed: whatever was to be sent on it was not. */
-export class ConnectFailedError extends Error {
-  readonly code = 'ERR_UPSTREAM_CONNECT_FAILED'
-
-  constructor(override readonly cause: Error | null, readonly isTimeout: boolean) {
-    super('no connection', { cause })
-  }
-}
-
-const KEEP_ALIVE_MS = 4_000
 
 export function createUpstream(options: UpstreamOptions): Upstream {
   const targets = options.targets.map((target) => openTarget(target, options))
@@ -71,50 +57,15 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     },
     async close() {
       for (const { health } of targets) health.stop()
-      await Promise.all(targets.map(({ dispatcher }) => dispatcher.close()))
+      await Promise.all(targets.map(({ pool }) => pool.close()))
     },
   }
 }
 
 function openTarget(target: TargetOptions, options: UpstreamOptions): Target {
-  const dispatcher = new Pool(target.origin, {
-    connections: options.connections,
-    pipelining: 1,
-    // Ours are checked by proxy/deadlines.ts, which knows the phases and costs no timer.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    // Shorter than the keep-alive of common servers (node:http closes after 5 s), so that a reused connection is seldom a dead one.
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    maxHeaderSize: options.maxResponseHeaderBytes,
-    connect: connectorOf(target, options),
-  })
-  const health = createTargetHealth(dispatcher, options.health, (isHealthy) => options.onHealthChange(target.text, isHealthy))
-  return { ...target, dispatcher, health }
-}
-
-/** Opens connections in at most `connectMs`, and puts right what undici would read wrongly from them. */
-function connectorOf({ socketPath }: TargetOptions, { connectMs, tls }: UpstreamOptions): Connectors.connector {
-  // Its own timer may be a second late; and it returns the socket, though its type does not say so.
-  const connect = buildConnector({
-    timeout: 0,
-    allowH2: false,
-    rejectUnauthorized: tls.rejectUnauthorized,
-    ...(socketPath === undefined ? {} : { socketPath }),
-    ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-    ...(tls.servername === undefined ? {} : { servername: tls.servername }),
-  }) as (...parameters: Parameters<Connectors.connector>) => Socket
-
-  return (address, callback) => {
-    let isTimeout = false
-    const connecting = connect(address, (error, socket) => {
-      clearTimeout(timer)
-      if (!socket) return callback(new ConnectFailedError(error, isTimeout), null)
-      correctConnection(socket)
-      callback(null, socket)
-    })
-    const timer = setTimeout(() => {
-      isTimeout = true
-      connecting.destroy(new Error(`no connection within ${connectMs} ms`))
-    }, connectMs)
-  }
+  const { origin, socketPath } = target
+  const { connections, connectMs, tls } = options
+  const pool = createConnectionPool({ origin, socketPath, connections, connectMs, maxHeadBytes: options.maxResponseHeaderBytes, tls })
+  const health = createTargetHealth(target, tls, options.health, (isHealthy) => options.onHealthChange(target.text, isHealthy))
+  return { ...target, pool, health }
 }

@@ -4,31 +4,24 @@ import { connect, type AddressInfo } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { createDeadlines } from '../../src/proxy/deadlines.ts'
 import { Exchange } from '../../src/proxy/forward.ts'
+import type { ResponseHandler } from '../../src/proxy/upstream-connection.ts'
 import type { Upstream } from '../../src/proxy/upstream-pool.ts'
 
-/** What undici would call. */
-interface Handler {
-  onConnect(abort: (error?: Error) => void): void
-  onHeaders(status: number, rawHeaders: Buffer[], resume: () => void, reason: string): boolean
-  onData(chunk: Buffer): boolean
-  onComplete(): void
-}
-
-/** An exchange that stands at the head of its answer, the test in the place of undici; `resumed` counts. */
-async function exchangeAtHead(response: ServerResponse): Promise<{ readonly exchange: Exchange; readonly handler: Handler; readonly resumed: () => number }> {
-  let handler: Handler | undefined
+/** An exchange that stands at the head of its answer, the test in the place of a connection; `resumed` counts. */
+async function exchangeAtHead(response: ServerResponse): Promise<{ readonly exchange: Exchange; readonly handler: ResponseHandler; readonly resumed: () => number }> {
+  let handler: ResponseHandler | undefined
   let resumed = 0
-  const target = { text: 'a', dispatcher: { dispatch: (_options: unknown, given: Handler) => { handler = given } }, health: { succeeded: () => undefined, failed: () => undefined } }
+  const target = { text: 'a', pool: { dispatch: (_request: unknown, given: ResponseHandler) => { handler = given } }, health: { succeeded: () => undefined, failed: () => undefined } }
   const upstream = { name: 'app', targets: [target], choose: () => target } as unknown as Upstream
   const exchange = new Exchange(upstream, {
-    method: 'GET', target: '/', headers: [], body: undefined, maxBodyBytes: 0, limits: { bodyIdleMs: 0, minBodyRate: 0, responseIdleMs: 0 }, onEarlyHints: undefined,
+    method: 'GET', target: '/', host: 'a', headers: [], body: undefined, contentLength: undefined, maxBodyBytes: 0, limits: { bodyIdleMs: 0, minBodyRate: 0, responseIdleMs: 0 }, onEarlyHints: undefined,
   }, { connectMs: 0, firstByteMs: 0, idleMs: 0, totalMs: 0 }, createDeadlines())
   const started = exchange.start()
-  handler?.onConnect(() => undefined)
-  handler?.onHeaders(200, [], () => { resumed++ }, 'OK')
+  handler?.onConnected({ resume: () => { resumed++ }, abort: () => undefined })
+  handler?.onHead(200, 'OK', [])
   const upstreamResponse = await started
   upstreamResponse.pipe(response)
-  return { exchange, handler: handler as Handler, resumed: () => resumed }
+  return { exchange, handler: handler as ResponseHandler, resumed: () => resumed }
 }
 
 /** A response whose client reads nothing until `read` is called. */
@@ -49,7 +42,7 @@ async function unreadResponse(): Promise<{ readonly response: ServerResponse; re
 const CHUNK = Buffer.alloc(65_536)
 
 /** Until the response takes no more. */
-function fill(handler: Handler): void {
+function fill(handler: ResponseHandler): void {
   while (handler.onData(CHUNK));
 }
 

@@ -1,0 +1,206 @@
+import { connect as connectPlain, isIP, type Socket } from 'node:net'
+import { connect as connectTls } from 'node:tls'
+import { UpstreamConnection, type OutgoingRequest, type ResponseHandler } from './upstream-connection.ts'
+
+export interface PoolOptions {
+  /** `http://host:port` or `https://host:port`. */
+  readonly origin: string
+  readonly socketPath: string | undefined
+  /** At most this many at a time; further requests wait. */
+  readonly connections: number
+  readonly connectMs: number
+  /** Response head limit, bytes. */
+  readonly maxHeadBytes: number
+  readonly tls: { readonly ca: string | undefined; readonly servername: string | undefined; readonly rejectUnauthorized: boolean }
+}
+
+/** The connections to one server. */
+export interface ConnectionPool {
+  /** The handler is called later, never from within. */
+  dispatch(request: OutgoingRequest, handler: ResponseHandler): void
+  /** Closes idle connections and, when all exchanges have ended, the rest. */
+  close(): Promise<void>
+}
+
+/** A connection attempt that failed: whatever was to be sent on it was not. */
+export class ConnectFailedError extends Error {
+  readonly code = 'ERR_UPSTREAM_CONNECT_FAILED'
+
+  constructor(override readonly cause: Error | null, readonly isTimeout: boolean) {
+    super('no connection', { cause })
+  }
+}
+
+interface Waiting {
+  readonly request: OutgoingRequest
+  readonly handler: ResponseHandler
+}
+
+/** Shorter than the keep-alive of common servers (node:http closes after 5 s), so that a reused connection is seldom a dead one. */
+const KEEP_ALIVE_MS = 4_000
+/** What a server's own word (Keep-Alive: timeout) is shortened by. */
+const KEEP_ALIVE_MARGIN_MS = 1_000
+const MAX_KEEP_ALIVE_MS = 600_000
+const SWEEP_MS = 500
+
+export function createConnectionPool(options: PoolOptions): ConnectionPool {
+  const idle: UpstreamConnection[] = []
+  const waiting: Waiting[] = []
+  let opened = 0
+  let connecting = 0
+  let isServeDue = false
+  let sweeper: NodeJS.Timeout | undefined
+  let onAllClosed: (() => void) | undefined
+  const connect = connectorOf(options)
+  const owner = { onFree, onClosed }
+  const isClosing = (): boolean => onAllClosed !== undefined
+
+  /**
+   * Requests go out once all that this turn of the event loop has brought is read: a server that has closed an idle connection, or
+   * sent what nobody asked for, is found out before the connection is used (GHSA-35p6-xmwp-9g52).
+   */
+  function serveSoon(): void {
+    if (isServeDue) return
+    isServeDue = true
+    setImmediate(serve)
+  }
+
+  function serve(): void {
+    isServeDue = false
+    while (waiting.length > 0) {
+      const connection = takeIdle()
+      if (!connection) return openMore()
+      use(connection)
+    }
+  }
+
+  function takeIdle(): UpstreamConnection | undefined {
+    for (;;) {
+      const connection = idle.pop()
+      if (!connection || connection.isAlive) return connection
+    }
+  }
+
+  /** Gives it to whoever waits longest; without one it rests. */
+  function use(connection: UpstreamConnection): void {
+    for (;;) {
+      const next = nextWaiting()
+      if (!next) return rest(connection)
+      const { request, handler } = next
+      try {
+        handler.onConnected(connection)
+        return connection.start(request, handler)
+      } catch (error) {
+        handler.onError(error as Error)
+      }
+    }
+  }
+
+  function nextWaiting(): Waiting | undefined {
+    for (;;) {
+      const next = waiting.shift()
+      if (!next || next.handler.isWanted) return next
+    }
+  }
+
+  function openMore(): void {
+    while (waiting[0] && !waiting[0].handler.isWanted) waiting.shift()
+    while (connecting < waiting.length && opened < options.connections) {
+      opened++
+      connecting++
+      connect((error, socket) => {
+        connecting--
+        if (socket) return use(new UpstreamConnection(socket, owner, options.maxHeadBytes))
+        onClosed()
+        nextWaiting()?.handler.onError(error as ConnectFailedError)
+      })
+    }
+  }
+
+  function rest(connection: UpstreamConnection): void {
+    if (isClosing() || keepAliveMsOf(connection) <= 0) return connection.close()
+    connection.freeSince = performance.now()
+    idle.push(connection)
+    sweeper ??= setInterval(sweep, SWEEP_MS).unref()
+  }
+
+  function onFree(connection: UpstreamConnection): void {
+    rest(connection)
+    if (waiting.length > 0) serveSoon()
+  }
+
+  function onClosed(connection?: UpstreamConnection): void {
+    opened--
+    const at = connection ? idle.indexOf(connection) : -1
+    if (at >= 0) idle.splice(at, 1)
+    if (opened === 0) onAllClosed?.()
+    if (waiting.length > 0) serveSoon()
+  }
+
+  function sweep(): void {
+    const now = performance.now()
+    for (const connection of [...idle]) {
+      if (now - connection.freeSince >= keepAliveMsOf(connection)) connection.close()
+    }
+    if (idle.length > 0) return
+    clearInterval(sweeper)
+    sweeper = undefined
+  }
+
+  return {
+    dispatch(request, handler) {
+      waiting.push({ request, handler })
+      serveSoon()
+    },
+    close: () => new Promise((resolve) => {
+      onAllClosed = resolve
+      for (const connection of [...idle]) connection.close()
+      clearInterval(sweeper)
+      if (opened === 0) resolve()
+    }),
+  }
+}
+
+function keepAliveMsOf({ keepAliveMs }: UpstreamConnection): number {
+  return keepAliveMs === undefined ? KEEP_ALIVE_MS : Math.min(keepAliveMs - KEEP_ALIVE_MARGIN_MS, MAX_KEEP_ALIVE_MS)
+}
+
+type Connect = (done: (error: ConnectFailedError | undefined, socket?: Socket) => void) => void
+
+/** Opens a connection in at most `connectMs`. */
+function connectorOf({ origin, socketPath, connectMs, tls }: PoolOptions): Connect {
+  const { hostname, port, protocol } = new URL(origin)
+  const isTls = protocol === 'https:'
+  const host = hostname.replace(/^\[|\]$/g, '')
+  const place = socketPath === undefined ? { host, port: Number(port || (isTls ? 443 : 80)) } : { path: socketPath }
+  const common = { ...place, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, allowHalfOpen: true }
+  let session: Buffer | undefined
+
+  function open(): Socket {
+    if (!isTls) return connectPlain(common)
+    return connectTls({
+      ...common,
+      ALPNProtocols: ['http/1.1'],
+      ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+      rejectUnauthorized: tls.rejectUnauthorized,
+      // An address is no server name (RFC 6066 section 3); the certificate is held to it all the same.
+      servername: tls.servername ?? (isIP(host) ? '' : host),
+      ...(session ? { session } : {}),
+    }).on('session', (fresh: Buffer) => { session = fresh })
+  }
+
+  return (done) => {
+    const socket = open()
+    const timer = setTimeout(() => settle(new ConnectFailedError(new Error(`no connection within ${connectMs} ms`), true)), connectMs)
+    const onError = (error: Error): void => settle(new ConnectFailedError(error, false))
+    const settle = (error?: ConnectFailedError): void => {
+      clearTimeout(timer)
+      socket.off('error', onError)
+      if (!error) return done(undefined, socket)
+      socket.on('error', () => undefined).destroy()
+      done(error)
+    }
+    socket.on('error', onError)
+    socket.once(isTls ? 'secureConnect' : 'connect', () => settle())
+  }
+}
