@@ -1,6 +1,8 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { ClusterOptions, RedisOptions } from 'ioredis'
 import { Cluster, Command, Redis } from 'ioredis'
+import type { Clock } from '../clock.ts'
+import { createBatches } from './batches.ts'
 import { createDeadlines } from './deadlines.ts'
 import type { RedisScript } from './redis-script.ts'
 import { slotOf } from './redis-slot.ts'
@@ -14,6 +16,8 @@ export interface RedisClientOptions {
   readonly password?: string | undefined
   /** What is waited for a connection or an answer before the connection counts as dead. */
   readonly timeoutMs: number
+  /** Told to the scripts. */
+  readonly clock: Clock
   readonly sentinel?: {
     readonly name: string
     /** host:port */
@@ -30,8 +34,13 @@ export interface RedisClientOptions {
 /** Redis, however it is deployed. Rejects with a StoreRefusal when Redis answered an error, else with the connection's error. */
 export interface RedisClient {
   send(name: string, args: (string | Buffer)[]): Promise<Buffer | null>
-  /** Runs the script on one key, by digest; sends the source where the server does not know it (SCRIPT FLUSH, failover). */
-  run(script: RedisScript, key: string, args: (string | Buffer)[]): Promise<Buffer>
+  /** The string at a key. Of several asked for in one turn of the event loop, all are asked for at once, where one node has them all. */
+  get(key: string): Promise<Buffer | null>
+  /**
+   * Runs the script on the key, with what it takes for each, and gives its answer. Those of one turn are run at once as `get` asks, so
+   * running again after a failure must do no harm. By digest; the source is sent where the server does not know it (SCRIPT FLUSH, failover).
+   */
+  run(script: RedisScript, key: string, args: readonly (string | Buffer)[]): Promise<Buffer>
   /**
    * Keys that match, about `count` are looked at; `next` is undefined after the last. Walks all masters of a cluster, one after the other.
    * A key may come twice.
@@ -42,6 +51,13 @@ export interface RedisClient {
   close(): void
 }
 
+interface Run {
+  readonly key: string
+  readonly args: readonly (string | Buffer)[]
+}
+
+/** Keys that Redis works on without a pause. */
+const MAX_BATCH = 64
 const FIRST_RETRY_MS = 25
 const LAST_RETRY_MS = 500
 const MIN_CONNECT_TIMEOUT_MS = 1_000
@@ -129,16 +145,43 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
     throw lastError ? new Error(`connection lost: ${lastError.message}`, { cause: error }) : error
   }
 
+  /** A `get` of several tells a key of another type from none no more: whatever is not found is asked for again. */
+  async function getAll(keys: readonly string[]): Promise<(Buffer | null)[]> {
+    if (keys.length === 1) return [await send('get', [keys[0] as string])]
+    const values = await send('mget', [...keys]) as unknown as (Buffer | null)[]
+    return Promise.all(values.map((value, i) => value ?? send('get', [keys[i] as string])))
+  }
+
+  function runAll(script: RedisScript): (runs: readonly Run[]) => Promise<Buffer[]> {
+    return async (runs) => {
+      const keysAndArgs = [String(runs.length), ...runs.map(({ key }) => key), String(options.clock()), ...runs.flatMap(({ args }) => args)]
+      try {
+        return await send('evalsha', [script.sha1, ...keysAndArgs]) as unknown as Buffer[]
+      } catch (error) {
+        if (!(error instanceof StoreRefusal && error.message.startsWith('NOSCRIPT'))) throw error
+        return await send('eval', [script.source, ...keysAndArgs]) as unknown as Buffer[]
+      }
+    }
+  }
+
+  const isDivisible = (error: unknown): boolean => error instanceof StoreRefusal
+  const limit = client instanceof Cluster ? 1 : MAX_BATCH
+  const get = createBatches({ limit, ask: getAll, isDivisible })
+  const runners = new Map<RedisScript, (run: Run) => Promise<Buffer>>()
+
+  function runnerOf(script: RedisScript): (run: Run) => Promise<Buffer> {
+    const known = runners.get(script)
+    if (known) return known
+    const fresh = createBatches({ limit: script.isAlone ? 1 : limit, ask: runAll(script), isDivisible })
+    runners.set(script, fresh)
+    return fresh
+  }
+
   return {
     send,
+    get,
+    run: (script, key, args) => runnerOf(script)({ key, args }),
     ...(client instanceof Cluster && { partOf: (key: string) => client.slots[slotOf(key)]?.[0] ?? '' }),
-
-    run(script, key, args) {
-      return send('evalsha', [script.sha1, '1', key, ...args]).catch((error: unknown) => {
-        if (!(error instanceof StoreRefusal && error.message.startsWith('NOSCRIPT'))) throw error
-        return send('eval', [script.source, '1', key, ...args])
-      }) as Promise<Buffer>
-    },
 
     async scan(cursor = '0:0', pattern, count) {
       const [index = 0, position = '0'] = [Number(cursor.split(':')[0]), cursor.split(':')[1]]

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
 
-/** A Lua script and the digest EVALSHA knows it by. It works on KEYS[1] alone, so any node of a cluster can run it. */
+/** A Lua script and the digest EVALSHA knows it by. */
 export interface RedisScript {
   readonly source: string
   readonly sha1: string
+  /** What it answers counts, and a second run would answer otherwise: so it is never run together with others, whose failure would be its own. */
+  readonly isAlone?: boolean
 }
 
 function script(source: string): RedisScript {
@@ -11,49 +13,64 @@ function script(source: string): RedisScript {
 }
 
 // A value is one string: kind (R record, T tombstone), 16 characters of version, 16 digits of expiry, the bytes. ARGV[1] is always
-// the gateway's now: a value it holds for expired is as good as absent, whether or not Redis has removed it. A first character as
-// answer: S stored, M missing, C conflict (then the value that won), E ended (then the value), N nothing there, F not a value of ours.
-const READ_HEAD = `
-local head = redis.call('GETRANGE', KEYS[1], 0, 32)
-local kind = string.sub(head, 1, 1)
-local expiry = tonumber(string.sub(head, 18))
-if head ~= '' and ((kind ~= 'R' and kind ~= 'T') or not expiry or #head < 33) then return 'F' end
-local live = head ~= '' and expiry > tonumber(ARGV[1])
-local version = string.sub(head, 2, 17)`
+// the gateway's now: a value it holds for expired is as good as absent, whether or not Redis has removed it. What follows is `width` of
+// arguments for each key, and the reply has one answer for each, by its first character: S stored, M missing, C conflict (then the value
+// that won), E ended (then the value), N nothing there, F not a value of ours. No key's answer depends on another; in a cluster there is one.
+function perKey(width: number, answer: string): RedisScript {
+  return script(`
+local now = tonumber(ARGV[1])
+local function read(key)
+  local head = redis.call('GETRANGE', key, 0, 32)
+  if head == '' then return true, false end
+  local kind = string.sub(head, 1, 1)
+  local expiry = tonumber(string.sub(head, 18))
+  if (kind ~= 'R' and kind ~= 'T') or not expiry or #head < 33 then return false end
+  return true, expiry > now, kind, string.sub(head, 2, 17), expiry
+end
+local function store(key, value, expiry)
+  redis.call('SET', key, value)
+  redis.call('PEXPIREAT', key, expiry)
+  return 'S'
+end
+local function answer(key, at)
+  local isOurs, live, kind, version, expiry = read(key)
+  if not isOurs then return 'F' end
+${answer}
+end
+local answers = {}
+for i = 1, #KEYS do answers[i] = answer(KEYS[i], 2 + (i - 1) * ${width}) end
+return answers`)
+}
 
-/** ARGV: now, value, its expiry. */
-export const CREATE = script(`${READ_HEAD}
-if live and kind == 'T' then return 'M' end
-if live and version == string.sub(ARGV[2], 2, 17) then return 'S' end -- our own write, sent again after a lost reply
-if live then return 'C' .. redis.call('GET', KEYS[1]) end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('PEXPIREAT', KEYS[1], ARGV[3])
-return 'S'`)
+/** For each key: value, its expiry. */
+export const CREATE = perKey(2, `
+  if live and kind == 'T' then return 'M' end
+  if live and version == string.sub(ARGV[at], 2, 17) then return 'S' end -- our own write, sent again after a lost reply
+  if live then return 'C' .. redis.call('GET', key) end
+  return store(key, ARGV[at], ARGV[at + 1])`)
 
-/** ARGV: now, value, its expiry, the expected version. */
-export const REPLACE = script(`${READ_HEAD}
-if not live or kind == 'T' then return 'M' end
-if version == string.sub(ARGV[2], 2, 17) then return 'S' end -- our own write, sent again after a lost reply
-if version ~= ARGV[4] then return 'C' .. redis.call('GET', KEYS[1]) end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('PEXPIREAT', KEYS[1], ARGV[3])
-return 'S'`)
+/** For each key: value, its expiry, the expected version. */
+export const REPLACE = perKey(3, `
+  if not live or kind == 'T' then return 'M' end
+  if version == string.sub(ARGV[at], 2, 17) then return 'S' end -- our own write, sent again after a lost reply
+  if version ~= ARGV[at + 2] then return 'C' .. redis.call('GET', key) end
+  return store(key, ARGV[at], ARGV[at + 1])`)
 
-/** ARGV: now, the new expiry in 16 digits, the same as a number. */
-export const TOUCH = script(`${READ_HEAD}
-if not live or kind == 'T' then return 'N' end
-redis.call('SETRANGE', KEYS[1], 17, ARGV[2])
-redis.call('PEXPIREAT', KEYS[1], ARGV[3])
-return 'S'`)
+/** For each key: the new expiry in 16 digits, the same as a number. */
+export const TOUCH = perKey(2, `
+  if not live or kind == 'T' then return 'N' end
+  redis.call('SETRANGE', key, 17, ARGV[at])
+  redis.call('PEXPIREAT', key, ARGV[at + 1])
+  return 'S'`)
 
 /**
- * ARGV: now, the tombstone, its expiry. A server out of memory takes no new value but does delete: then the session ends without a
+ * For one key: the tombstone, its expiry. A server out of memory takes no new value but does delete: then the session ends without a
  * tombstone, and a late replace still finds nothing.
  */
-export const DESTROY = script(`${READ_HEAD}
-if live and kind == 'T' and expiry >= tonumber(ARGV[3]) then return 'N' end
-local answer = 'N'
-if live and kind == 'R' then answer = 'E' .. redis.call('GET', KEYS[1]) end
-local stored = redis.pcall('SET', KEYS[1], ARGV[2])
-if stored.err then redis.call('DEL', KEYS[1]) else redis.call('PEXPIREAT', KEYS[1], ARGV[3]) end
-return answer`)
+export const DESTROY: RedisScript = { isAlone: true, ...perKey(2, `
+  if live and kind == 'T' and expiry >= tonumber(ARGV[at + 1]) then return 'N' end
+  local ended = 'N'
+  if live and kind == 'R' then ended = 'E' .. redis.call('GET', key) end
+  local stored = redis.pcall('SET', key, ARGV[at])
+  if stored.err then redis.call('DEL', key) else redis.call('PEXPIREAT', key, ARGV[at + 1]) end
+  return ended`) }

@@ -12,7 +12,7 @@ import { StoreRefusal } from './refusal.ts'
 import type { SessionStore, StoredRecord, WriteOutcome } from './store.ts'
 import { mintVersion } from './version.ts'
 
-export interface SharedRedisOptions extends Omit<RedisClientOptions, 'timeoutMs' | 'cluster'> {
+export interface SharedRedisOptions extends Omit<RedisClientOptions, 'timeoutMs' | 'clock' | 'cluster'> {
   /** The app's, before every key. */
   readonly keyPrefix: string
   /** How long the app lets a session live after a write. */
@@ -40,7 +40,7 @@ const PICKLE = 'pickle-'
  */
 export function createSharedRedisStore(options: SharedRedisOptions): SessionStore {
   const { keyPrefix, lifetimeMs, timeoutMs = 250, clock = systemClock } = options
-  const client = createRedisClient({ ...options, timeoutMs })
+  const client = createRedisClient({ ...options, timeoutMs, clock })
 
   async function run(script: RedisScript, key: string, args: readonly (string | Buffer)[]): Promise<Buffer> {
     const record = keyPrefix + key

@@ -12,7 +12,7 @@ import type { ValueKind } from './value.ts'
 import { digitsOf, entryIn, foreignValue, headerOf, isValue, valueOf } from './value.ts'
 import { mintVersion } from './version.ts'
 
-export interface RedisStoreOptions extends Omit<RedisClientOptions, 'timeoutMs'> {
+export interface RedisStoreOptions extends Omit<RedisClientOptions, 'timeoutMs' | 'clock'> {
   /** Before every key, no separator added. Default `session:`. */
   readonly keyPrefix?: string
   /** Default 250. */
@@ -28,17 +28,18 @@ const ENDED = 0x45
 const FOREIGN = 0x46
 
 /**
- * Sessions in Redis or Valkey, one string per key. A load is one GET, a write one EVALSHA. Redis removes what has expired by its own
+ * Sessions in Redis or Valkey, one string per key. A load is one GET, a write one EVALSHA; those of one turn
+ * of the event loop go together, but for a cluster. Redis removes what has expired by its own
  * clock; whether a record is alive is decided by the gateway's clock, from the expiry inside the value. Returns at once and connects
  * in the background: `ping` tells when it serves.
  */
 export function createRedisStore(options: RedisStoreOptions): SessionStore {
   const { keyPrefix = 'session:', timeoutMs = 250, clock = systemClock } = options
-  const client = createRedisClient({ ...options, timeoutMs })
+  const client = createRedisClient({ ...options, timeoutMs, clock })
 
   /** Runs a script and reads its reply. */
   function run<T>(operation: string, script: RedisScript, key: string, args: (string | Buffer)[], read: (reply: Buffer) => T): Promise<T> {
-    const answered = client.run(script, keyPrefix + key, [String(clock()), ...args])
+    const answered = client.run(script, keyPrefix + key, args)
     return understood(operation, answered, (reply) => {
       if (reply[0] === FOREIGN) throw foreignValue()
       return read(reply)
@@ -58,7 +59,7 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
     ...(client.partOf && { partOf: (key: string) => client.partOf!(keyPrefix + key) }),
 
     load(key) {
-      return understood('load', client.send('get', [keyPrefix + key]), (value) => {
+      return understood('load', client.get(keyPrefix + key), (value) => {
         const record = value ? decode(value) : undefined
         return record && record.expiresAt > clock() ? record : undefined
       })
