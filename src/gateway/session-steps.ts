@@ -14,7 +14,13 @@ export async function openSession(gateway: Gateway, admitted: Admitted): Promise
   const { route, cookies } = admitted
   if (route.session === 'none') return NO_SESSION
   const startedAt = performance.now()
-  const opened = await openOrPolicy(gateway, admitted)
+  let opened: Opened
+  try {
+    opened = await gateway.sessions.open(cookies.candidates)
+    if (!opened.loaded && route.adapter) opened = await adoptOld(gateway, route.adapter, admitted, opened)
+  } catch (error) {
+    opened = withoutStore(gateway, route, error)
+  }
   if (cookies.candidates.length > 0) gateway.metrics.phase('open', (performance.now() - startedAt) / 1_000)
   if (route.session === 'require' && !isEntitled(route, opened)) throw opened.unavailable ?? new SessionRequiredError()
   return opened
@@ -24,17 +30,12 @@ function isEntitled({ requireValue }: Route, { loaded }: Opened): boolean {
   return loaded !== undefined && (requireValue === undefined || requireValue.allowed.has(valueAt(loaded.session.data, requireValue.path)))
 }
 
-async function openOrPolicy(gateway: Gateway, admitted: Admitted): Promise<Opened> {
-  const { onStoreError: policy, adapter } = admitted.route
-  try {
-    const opened = await gateway.sessions.open(admitted.cookies.candidates)
-    return opened.loaded || !adapter ? opened : await adoptOld(gateway, adapter, admitted, opened)
-  } catch (error) {
-    if (policy === 'fail' || !(error instanceof GatewayError) || error.source !== 'store') throw error
-    gateway.metrics.error(error.code)
-    gateway.log.warn({ code: error.code, err: error.message }, 'the session could not be opened: the route goes on without')
-    return { ...NO_SESSION, wasPresented: true, unavailable: error instanceof StoreUnavailableError ? error : new StoreUnavailableError(gateway.store.kind, 'read this session', error) }
-  }
+/** What the route says of a store that failed: throws the error, or goes on without a session. */
+function withoutStore(gateway: Gateway, { onStoreError }: Route, error: unknown): Opened {
+  if (onStoreError === 'fail' || !(error instanceof GatewayError) || error.source !== 'store') throw error
+  gateway.metrics.error(error.code)
+  gateway.log.warn({ code: error.code, err: error.message }, 'the session could not be opened: the route goes on without')
+  return { ...NO_SESSION, wasPresented: true, unavailable: error instanceof StoreUnavailableError ? error : new StoreUnavailableError(gateway.store.kind, 'read this session', error) }
 }
 
 const NOTHING_COMMITTED: Committed = { cookie: { kind: 'keep' }, outcome: 'none' }

@@ -27,8 +27,10 @@ const HEAD = /^HTTP\/1\.[01] [1-9]\d\d(?: [\t\x20-\x7e\x80-\xff]*)?(?:\r\n[!#$%&
 const STATUS_END = 12
 const MINOR_VERSION_AT = 7
 const ONE = 49
-const CHUNK_LINE = /^([0-9A-Fa-f]{1,12})[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/
-const DIGITS = /^\d{1,15}$/
+const CR = 13
+const LF = 10
+const CHUNK_LINE = /^([0-9A-Fa-f]+)[\t ]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r$/
+const DIGITS = /^\d+$/
 const TRAILERS = /^(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*(?:\r\n|$))*$/
 const BARE_LINE_FEED = /[^\r]\n/
 
@@ -43,7 +45,9 @@ export class ResponseReader {
   keepAliveMs: number | undefined
   private state: State = 'done'
   private isHead = false
+  /** Its first `heldBytes` wait for what follows them. */
   private held: Buffer = NOTHING
+  private heldBytes = 0
   /** Bytes of `held` in which no end of a head was found. */
   private searched = 0
   /** Bytes left of the content, or of the chunk. */
@@ -66,20 +70,31 @@ export class ResponseReader {
 
   /** @throws ResponseFramingError, also for bytes that belong to no response. */
   push(bytes: Buffer): void {
+    const chunk = this.heldBytes === 0 ? bytes : this.appended(bytes)
     let at = 0
-    let chunk = bytes
-    if (this.held.length > 0) {
-      chunk = Buffer.concat([this.held, bytes])
-      this.held = NOTHING
-    }
     while (at < chunk.length) {
       const next = this.read(chunk, at)
       if (next < 0) {
-        this.held = at === 0 ? chunk : chunk.subarray(at)
+        if (at > 0 || chunk === bytes) this.held = chunk.subarray(at)
+        this.heldBytes = chunk.length - at
         return
       }
       at = next
     }
+    this.held = NOTHING
+    this.heldBytes = 0
+  }
+
+  /** What is held and `bytes`. The room is doubled, so that a head that comes byte by byte is not copied for each. */
+  private appended(bytes: Buffer): Buffer {
+    const length = this.heldBytes + bytes.length
+    if (length > this.held.length) {
+      const room = Buffer.allocUnsafe(length * 2)
+      this.held.copy(room, 0, 0, this.heldBytes)
+      this.held = room
+    }
+    bytes.copy(this.held, this.heldBytes)
+    return this.held.subarray(0, length)
   }
 
   /** The connection was ended in an orderly way. False: in the middle of a response. */
@@ -102,17 +117,22 @@ export class ResponseReader {
   }
 
   private readHead(chunk: Buffer, at: number): number {
-    const from = at + this.searched
-    const end = chunk.indexOf(HEAD_END, from)
-    if ((end < 0 ? chunk.length : end) - at > this.maxHeadBytes) throw new ResponseFramingError(`a response head of more than ${this.maxHeadBytes} bytes`)
-    if (end < 0) {
-      if (BARE_LINE_FEED.test(chunk.toString('latin1', from))) throw new ResponseFramingError('a line of the response head does not end with CR LF')
-      this.searched = Math.max(0, chunk.length - at - HEAD_END.length)
-      return -1
-    }
-    this.searched = 0
+    const end = this.endOfFields(chunk, at)
+    if (end < 0) return -1
     this.readHeadText(chunk.toString('latin1', at, end))
     return end + HEAD_END.length
+  }
+
+  /** Where the empty line after a head or after trailers begins, less its own first CR LF; -1 when it has not come yet. */
+  private endOfFields(chunk: Buffer, at: number): number {
+    const from = at + this.searched
+    const end = chunk.indexOf(HEAD_END, from)
+    // The last three bytes may be the beginning of the end.
+    const length = end < 0 ? Math.max(0, chunk.length - at - HEAD_END.length + 1) : end - at
+    if (length > this.maxHeadBytes) throw new ResponseFramingError(`a response head of more than ${this.maxHeadBytes} bytes`)
+    if (end < 0 && BARE_LINE_FEED.test(chunk.toString('latin1', from))) throw new ResponseFramingError('a line of the response head does not end with CR LF')
+    this.searched = end < 0 ? length : 0
+    return end
   }
 
   private readHeadText(head: string): void {
@@ -138,7 +158,7 @@ export class ResponseReader {
           break
         case 14:
           if (!isNamed(name, 'content-length')) break
-          if (length !== undefined || !DIGITS.test(value)) throw new ResponseFramingError('an invalid Content-Length')
+          if (length !== undefined || !DIGITS.test(value) || !Number.isSafeInteger(Number(value))) throw new ResponseFramingError('an invalid Content-Length')
           length = value
           break
         case 17:
@@ -154,7 +174,7 @@ export class ResponseReader {
     }
     const isVersion1_1 = head.charCodeAt(MINOR_VERSION_AT) === ONE
     if (isChunked && (length !== undefined || !isVersion1_1)) throw new ResponseFramingError('a length that two readers would take differently')
-    this.canStay = isVersion1_1 ? !hasOption(connection, 'close') : hasOption(connection, 'keep-alive')
+    this.canStay = !hasOption(connection, 'close') && (isVersion1_1 || hasOption(connection, 'keep-alive'))
     this.beginContent(status, length, isChunked)
     this.sink.onHead(status, reason, headers)
     if (this.state === 'length' && this.left === 0) this.finish()
@@ -163,8 +183,11 @@ export class ResponseReader {
   /** RFC 9112 section 6.3. */
   private beginContent(status: number, length: string | undefined, isChunked: boolean): void {
     this.left = 0
-    if (this.isHead || status === 204 || status === 304) this.state = 'length'
-    else if (isChunked) this.state = 'chunkSize'
+    if (this.isHead || status === 204 || status === 304) {
+      this.state = 'length'
+      // Content that is named, though it may not come, often comes all the same, and too late to be told from the next answer.
+      if (isChunked || (length !== undefined && Number(length) > 0)) this.canStay = false
+    } else if (isChunked) this.state = 'chunkSize'
     else if (length !== undefined) {
       this.state = 'length'
       this.left = Number(length)
@@ -190,40 +213,35 @@ export class ResponseReader {
   }
 
   private readChunkSize(chunk: Buffer, at: number): number {
-    const end = this.lineEnd(chunk, at, MAX_CHUNK_LINE_BYTES)
+    const end = chunk.indexOf(LF, at)
+    if ((end < 0 ? chunk.length : end) - at > MAX_CHUNK_LINE_BYTES) throw new ResponseFramingError('a chunk size without end')
     if (end < 0) return -1
     const [, digits] = CHUNK_LINE.exec(chunk.toString('latin1', at, end)) ?? []
-    if (digits === undefined) throw new ResponseFramingError('an invalid chunk')
-    this.left = Number.parseInt(digits, 16)
-    this.state = this.left === 0 ? 'trailers' : 'chunk'
-    return end + 2
+    const size = digits === undefined ? NaN : Number.parseInt(digits, 16)
+    if (!Number.isSafeInteger(size)) throw new ResponseFramingError('an invalid chunk')
+    this.left = size
+    this.state = size === 0 ? 'trailers' : 'chunk'
+    return end + 1
   }
 
   private readChunkEnd(chunk: Buffer, at: number): number {
     if (chunk.length - at < 2) return -1
-    if (chunk.toString('latin1', at, at + 2) !== '\r\n') throw new ResponseFramingError('a chunk longer than it says')
+    if (chunk[at] !== CR || chunk[at + 1] !== LF) throw new ResponseFramingError('a chunk longer than it says')
     this.state = 'chunkSize'
     return at + 2
   }
 
   /** Trailers are checked and dropped: nobody downstream asked for them (RFC 9110 section 6.5.1). */
   private readTrailers(chunk: Buffer, at: number): number {
-    if (chunk.toString('latin1', at, at + 2) === '\r\n') {
+    if (chunk[at] === CR && chunk[at + 1] === LF) {
       this.finish()
       return at + 2
     }
-    const end = chunk.indexOf(HEAD_END, at)
-    if ((end < 0 ? chunk.length : end) - at > this.maxHeadBytes) throw new ResponseFramingError(`trailers of more than ${this.maxHeadBytes} bytes`)
+    const end = this.endOfFields(chunk, at)
     if (end < 0) return -1
     if (!TRAILERS.test(chunk.toString('latin1', at, end))) throw new ResponseFramingError('invalid trailers')
     this.finish()
     return end + HEAD_END.length
-  }
-
-  private lineEnd(chunk: Buffer, at: number, maxBytes: number): number {
-    const end = chunk.indexOf('\r\n', at, 'latin1')
-    if ((end < 0 ? chunk.length : end) - at > maxBytes) throw new ResponseFramingError('a chunk size without end')
-    return end
   }
 
   private finish(): void {

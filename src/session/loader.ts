@@ -56,7 +56,7 @@ interface Decoded {
 
 interface Reading {
   readonly startedAt: number
-  readonly result: Promise<Loaded | undefined>
+  result: Promise<Loaded | undefined> | undefined
 }
 
 export function createLoader(store: SessionStore, codec: Codec, policy: LifetimePolicy, clock: Clock, storeKeyOf: (id: SessionId) => string): Loader {
@@ -73,11 +73,15 @@ export function createLoader(store: SessionStore, codec: Codec, policy: Lifetime
     return key
   }
 
-  async function read(id: SessionId, key: string): Promise<Loaded | undefined> {
-    const record = await store.load(key)
-    if (!record) return undefined
-    const { envelope, dataText } = decode(key, record.bytes)
-    return liveOf(id, key, record, envelope, dataText)
+  async function read(id: SessionId, key: string, reading: Reading): Promise<Loaded | undefined> {
+    try {
+      const record = await store.load(key)
+      if (!record) return undefined
+      const { envelope, dataText } = decode(key, record.bytes)
+      return liveOf(id, key, record, envelope, dataText)
+    } finally {
+      if (inFlight.get(key) === reading) inFlight.delete(key)
+    }
   }
 
   /** Most reads find the very bytes the last one found: those need not be parsed again. */
@@ -99,13 +103,10 @@ export function createLoader(store: SessionStore, codec: Codec, policy: Lifetime
     const key = keyOf(id)
     const startedAt = performance.now()
     const current = inFlight.get(key)
-    if (current && startedAt - current.startedAt <= MAX_JOIN_MS) return current.result
-    const reading = { startedAt, result: read(id, key) }
+    if (current?.result && startedAt - current.startedAt <= MAX_JOIN_MS) return current.result
+    const reading: Reading = { startedAt, result: undefined }
     inFlight.set(key, reading)
-    const settle = (): void => {
-      if (inFlight.get(key) === reading) inFlight.delete(key)
-    }
-    reading.result.then(settle, settle)
+    reading.result = read(id, key, reading)
     return reading.result
   }
 

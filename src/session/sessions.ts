@@ -157,17 +157,16 @@ export function createSessions(options: SessionsOptions): Sessions {
     return { loaded, wasPresented: true, isCookieDue: loaded !== undefined, unavailable: undefined }
   }
 
-  async function commit(opened: Opened, mutation: Mutation, rules: CommitRules): Promise<Committed> {
+  function commit(opened: Opened, mutation: Mutation, rules: CommitRules): Promise<Committed> {
     if (mutation.kind === 'none') return refresh(opened, rules.touch)
-    if (opened.unavailable) throw opened.unavailable
+    if (opened.unavailable) return Promise.reject(opened.unavailable)
     if (mutation.kind === 'destroy') return destroy(opened)
     const { loaded, isCookieDue } = opened
     if (!loaded) return create(mutation, rules)
     const presented: Presented = { id: loaded.session.id, isCookieDue }
     const asOpened: Standing = { key: loaded.key, session: loaded.session, version: loaded.version, isSuccessor: false }
     // Whoever waited for a turn starts from what that turn stored, and so meets no conflict within this process.
-    const turn = await turns.take(loaded.key, (before) => change(presented, before?.standing ?? asOpened, mutation, rules))
-    return turn.committed
+    return turns.take(loaded.key, (before) => change(presented, before?.standing ?? asOpened, mutation, rules)).then(({ committed }) => committed)
   }
 
   /**

@@ -3,54 +3,58 @@ export interface Deadline {
   cancel(): void
 }
 
-interface Link {
-  readonly at: number
-  readonly expire: () => void
-  previous: Link | undefined
-  next: Link | undefined
-}
-
 /**
  * Deadlines of one fixed length, on one timer for all of them: they fall due in the order they were started, so the timer waits for
  * the oldest alone. Starting and cancelling move a few references. An expiry may come up to 2 ms late, never early.
  */
-export function createDeadlines(delayMs: number): { start(expire: () => void): Deadline } {
-  let first: Link | undefined
-  let last: Link | undefined
-  let timer: NodeJS.Timeout | undefined
+export class Deadlines {
+  private first: Link | undefined
+  private last: Link | undefined
+  private timer: NodeJS.Timeout | undefined
 
-  function remove(link: Link): void {
+  constructor(private readonly delayMs: number) {}
+
+  start(expire: () => void): Deadline {
+    const link = new Link(this, performance.now() + this.delayMs, expire, this.last)
+    if (this.last) this.last.next = link
+    else this.first = link
+    this.last = link
+    this.arm(this.delayMs)
+    return link
+  }
+
+  /** Without effect the second time. */
+  remove(link: Link): void {
     if (link.previous) link.previous.next = link.next
-    else if (first === link) first = link.next
-    else return                                                     // removed before
+    else if (this.first === link) this.first = link.next
+    else return
     if (link.next) link.next.previous = link.previous
-    else last = link.previous
+    else this.last = link.previous
     link.previous = link.next = undefined
   }
 
-  function expireDue(): void {
-    timer = undefined
+  private arm(ms: number): void {
+    this.timer ??= setTimeout(() => this.expireDue(), Math.ceil(ms)).unref()
+  }
+
+  private expireDue(): void {
+    this.timer = undefined
     const now = performance.now()
-    while (first && first.at <= now) {
-      const due = first
-      remove(due)
+    while (this.first && this.first.at <= now) {
+      const due = this.first
+      this.remove(due)
       due.expire()
     }
-    if (first) arm(first.at - now)
+    if (this.first) this.arm(this.first.at - now)
   }
+}
 
-  function arm(ms: number): void {
-    timer ??= setTimeout(expireDue, Math.ceil(ms)).unref()
-  }
+class Link implements Deadline {
+  next: Link | undefined
 
-  return {
-    start(expire) {
-      const link: Link = { at: performance.now() + delayMs, expire, previous: last, next: undefined }
-      if (last) last.next = link
-      else first = link
-      last = link
-      arm(delayMs)
-      return { cancel: () => remove(link) }
-    },
+  constructor(private readonly list: Deadlines, readonly at: number, readonly expire: () => void, public previous: Link | undefined) {}
+
+  cancel(): void {
+    this.list.remove(this)
   }
 }

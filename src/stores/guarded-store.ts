@@ -1,7 +1,7 @@
 import { StoreUnavailableError } from '../errors.ts'
 import type { Circuit } from './circuit.ts'
 import { createCircuit } from './circuit.ts'
-import { createDeadlines } from './deadlines.ts'
+import { Deadlines, type Deadline } from './deadlines.ts'
 import { StoreRefusal } from './refusal.ts'
 import type { SessionStore, WriteOutcome } from './store.ts'
 
@@ -31,7 +31,7 @@ export interface GuardOptions {
  */
 export function guardStore(store: SessionStore, options: GuardOptions = {}): SessionStore {
   const { timeoutMs, failureThreshold = 5, onCall } = options
-  const deadlines = timeoutMs === undefined ? undefined : createDeadlines(timeoutMs)
+  const deadlines = timeoutMs === undefined ? undefined : new Deadlines(timeoutMs)
   const whole = minding(() => store.ping())
   const parts = new Map<string, Circuit>()
 
@@ -59,34 +59,13 @@ export function guardStore(store: SessionStore, options: GuardOptions = {}): Ses
   }
 
   function settle<T>(circuit: Circuit, operation: StoreOperation, start: () => Promise<T>, outcomeOf: (value: T) => StoreCallOutcome): Promise<T> {
-    const startedAt = performance.now()
     return new Promise((resolve, reject) => {
-      let settled = false
-      const observe = (outcome: StoreCallOutcome) => {
-        settled = true
-        onCall?.({ operation, outcome, durationMs: performance.now() - startedAt })
-      }
-      const fail = (error: unknown) => {
-        if (settled) return
-        deadline?.cancel()
-        observe('unavailable')
-        const unavailable = error instanceof StoreUnavailableError ? error : new StoreUnavailableError(store.kind, operation, error)
-        if (unavailable.cause instanceof StoreRefusal) circuit.succeed()     // it said no, but it did answer
-        else circuit.fail()
-        reject(unavailable)
-      }
-      const deadline = deadlines?.start(() => fail(new Error(`no answer within ${timeoutMs} ms`)))
-      const succeed = (value: T) => {
-        if (settled) return
-        deadline?.cancel()
-        observe(outcomeOf(value))
-        circuit.succeed()
-        resolve(value)
-      }
+      const running = new Running(operation, resolve, reject, outcomeOf, circuit, store.kind, onCall)
+      if (deadlines) running.deadline = deadlines.start(() => running.fail(new Error(`no answer within ${timeoutMs} ms`)))
       try {
-        start().then(succeed, fail)
+        start().then((value) => running.succeed(value), (error: unknown) => running.fail(error))
       } catch (error) {
-        fail(error)
+        running.fail(error)
       }
     })
   }
@@ -104,6 +83,45 @@ export function guardStore(store: SessionStore, options: GuardOptions = {}): Ses
       for (const circuit of [whole, ...parts.values()]) circuit.stop()
       return store.close()
     },
+  }
+}
+
+/** A call that has not settled: the first to say how it ended decides. */
+class Running<T> {
+  deadline: Deadline | undefined
+  private isSettled = false
+  private readonly startedAt = performance.now()
+
+  constructor(
+    private readonly operation: StoreOperation,
+    private readonly resolve: (value: T) => void,
+    private readonly reject: (error: Error) => void,
+    private readonly outcomeOf: (value: T) => StoreCallOutcome,
+    private readonly circuit: Circuit,
+    private readonly kind: string,
+    private readonly onCall: GuardOptions['onCall'],
+  ) {}
+
+  succeed(value: T): void {
+    if (this.isSettled) return
+    this.settle(this.outcomeOf(value))
+    this.circuit.succeed()
+    this.resolve(value)
+  }
+
+  fail(error: unknown): void {
+    if (this.isSettled) return
+    this.settle('unavailable')
+    const unavailable = error instanceof StoreUnavailableError ? error : new StoreUnavailableError(this.kind, this.operation, error)
+    if (unavailable.cause instanceof StoreRefusal) this.circuit.succeed()         // it said no, but it did answer
+    else this.circuit.fail()
+    this.reject(unavailable)
+  }
+
+  private settle(outcome: StoreCallOutcome): void {
+    this.isSettled = true
+    this.deadline?.cancel()
+    this.onCall?.({ operation: this.operation, outcome, durationMs: performance.now() - this.startedAt })
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import type { Deadline } from './deadlines.ts'
-import { createDeadlines } from './deadlines.ts'
+import { Deadlines } from './deadlines.ts'
 import type { MemcachedReply } from './memcached-reply.ts'
 import { createReplyReader } from './memcached-reply.ts'
 import { StoreRefusal } from './refusal.ts'
@@ -38,7 +38,7 @@ const MIN_CONNECT_TIMEOUT_MS = 1_000
  */
 export function createMemcachedClient({ server, timeoutMs }: MemcachedClientOptions): MemcachedClient {
   const [, host = '', port = ''] = /^\[?(.+?)\]?:(\d+)$/.exec(server) ?? []
-  const deadlines = createDeadlines(Math.floor(timeoutMs * 0.9))    // ends before the caller's deadline, to tell the cause
+  const deadlines = new Deadlines(Math.floor(timeoutMs * 0.9))    // ends before the caller's deadline, to tell the cause
   const waiting = new Set<Call>()
   let sent: Call[] = []
   let socket: Socket | undefined

@@ -3,7 +3,7 @@ import type { ClusterOptions, RedisOptions } from 'ioredis'
 import { Cluster, Command, Redis } from 'ioredis'
 import type { Clock } from '../clock.ts'
 import { createBatches } from './batches.ts'
-import { createDeadlines } from './deadlines.ts'
+import { Deadlines } from './deadlines.ts'
 import type { RedisScript } from './redis-script.ts'
 import { slotOf } from './redis-slot.ts'
 import { parseRedisNode, parseRedisUrl } from './redis-url.ts'
@@ -71,7 +71,7 @@ const READONLY_RECONNECT_MS = 1_000
 export function createRedisClient(options: RedisClientOptions): RedisClient {
   const client = connect(options)
   const waitMs = Math.floor(options.timeoutMs * 0.8)                   // ends before the caller's deadline, to tell the cause
-  const waits = createDeadlines(waitMs)
+  const waits = new Deadlines(waitMs)
   const waiting = new Set<() => void>()
   let lastError: Error | undefined
   let corked: Set<{ uncork(): void }> | undefined
@@ -149,7 +149,8 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
   async function getAll(keys: readonly string[]): Promise<(Buffer | null)[]> {
     if (keys.length === 1) return [await send('get', [keys[0] as string])]
     const values = await send('mget', [...keys]) as unknown as (Buffer | null)[]
-    return Promise.all(values.map((value, i) => value ?? send('get', [keys[i] as string])))
+    if (values.includes(null)) await Promise.all(values.map(async (value, i) => { values[i] = value ?? await send('get', [keys[i] as string]) }))
+    return values
   }
 
   function runAll(script: RedisScript): (runs: readonly Run[]) => Promise<Buffer[]> {

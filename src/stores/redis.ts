@@ -116,9 +116,16 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
 
 /** What an answer means; anything that goes wrong on the way is the store's absence. One continuation: this is the path of every request. */
 function understood<Reply, T>(operation: string, answered: Promise<Reply>, read: (reply: Reply) => T): Promise<T> {
-  return answered.then(read).catch((error: unknown) => {
+  const fail = (error: unknown): never => {
     throw new StoreUnavailableError('redis', operation, error)
-  })
+  }
+  return answered.then((reply) => {
+    try {
+      return read(reply)
+    } catch (error) {
+      return fail(error)
+    }
+  }, fail)
 }
 
 /** As text where the bytes are text: ioredis sends that with its command in one piece, bytes in several. */

@@ -1,4 +1,4 @@
-import { createDeadlines } from './deadlines.ts'
+import { Deadlines } from './deadlines.ts'
 import type { Deadline } from './deadlines.ts'
 import type { SqlDatabase, SqlResult, SqlValue } from './sql-dialect.ts'
 import { SqlRefusal } from './sql-dialect.ts'
@@ -37,7 +37,7 @@ const LAST_RETRY_MS = 500
  * it must be one that can be carried out twice. What is not answered in time takes its connection with it, which may be half open.
  */
 export function createSqlPool({ connect, size, timeoutMs }: SqlPoolOptions): SqlDatabase {
-  const deadlines = createDeadlines(Math.floor(timeoutMs * 0.9))    // ends before the caller's deadline, to tell the cause
+  const deadlines = new Deadlines(Math.floor(timeoutMs * 0.9))    // ends before the caller's deadline, to tell the cause
   const connections = new Map<SqlConnection, Call | undefined>()
   const idle: SqlConnection[] = []
   const waiting = new Set<Call>()

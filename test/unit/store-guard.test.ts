@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
 import { StoreUnavailableError } from '../../src/errors.ts'
 import type { EpochMs, Version } from '../../src/session/session.ts'
-import { createDeadlines } from '../../src/stores/deadlines.ts'
+import { Deadlines } from '../../src/stores/deadlines.ts'
 import type { StoreCall } from '../../src/stores/guarded-store.ts'
 import { guardStore } from '../../src/stores/guarded-store.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
@@ -39,7 +39,7 @@ function moodyStore() {
 
 describe('deadlines', () => {
   test('fall due in order, none early, none more than a little late; cancelled ones never', async () => {
-    const deadlines = createDeadlines(50)
+    const deadlines = new Deadlines(50)
     const fired: { index: number; afterMs: number }[] = []
     const running = Array.from({ length: 20 }, (_, index) => {
       const startedAt = performance.now()
@@ -58,7 +58,7 @@ describe('deadlines', () => {
 
   test('take one timer, however many there are, and keep no process alive', () => {
     const timers = vi.spyOn(globalThis, 'setTimeout')
-    const deadlines = createDeadlines(10_000)
+    const deadlines = new Deadlines(10_000)
     for (let index = 0; index < 1_000; index++) deadlines.start(() => {}).cancel()
     deadlines.start(() => {})
     expect(timers).toHaveBeenCalledTimes(1)
@@ -67,7 +67,7 @@ describe('deadlines', () => {
   })
 
   test('cancelling from within an expiry is heard', async () => {
-    const deadlines = createDeadlines(10)
+    const deadlines = new Deadlines(10)
     const fired: string[] = []
     deadlines.start(() => {
       fired.push('first')
