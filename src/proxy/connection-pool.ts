@@ -45,19 +45,22 @@ const SWEEP_MS = 500
 
 export function createConnectionPool(options: PoolOptions): ConnectionPool {
   const idle: UpstreamConnection[] = []
+  /** Their answers ended in this turn of the event loop. */
+  const freed: UpstreamConnection[] = []
   const waiting: Waiting[] = []
   let opened = 0
   let connecting = 0
   let isServeDue = false
   let sweeper: NodeJS.Timeout | undefined
+  let closed: Promise<void> | undefined
   let onAllClosed: (() => void) | undefined
   const connect = connectorOf(options)
   const owner = { onFree, onClosed }
-  const isClosing = (): boolean => onAllClosed !== undefined
+  const isClosing = (): boolean => closed !== undefined
 
   /**
-   * Requests go out once all that this turn of the event loop has brought is read: a server that has closed an idle connection, or
-   * sent what nobody asked for, is found out before the connection is used (GHSA-35p6-xmwp-9g52).
+   * Requests go out once all that this turn of the event loop has brought is read, and on connections that were free before it began:
+   * what comes along with an answer, an end or bytes that nobody asked for, may be read one turn later (GHSA-35p6-xmwp-9g52).
    */
   function serveSoon(): void {
     if (isServeDue) return
@@ -67,11 +70,26 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
 
   function serve(): void {
     isServeDue = false
-    while (waiting.length > 0) {
+    while (hasWaiting()) {
       const connection = takeIdle()
-      if (!connection) return openMore()
+      if (!connection) break
       use(connection)
     }
+    openMore()
+    if (freed.length > 0) admitFreed()
+    if (isClosing()) settleClose()
+  }
+
+  function admitFreed(): void {
+    for (const connection of freed) if (connection.isAlive) idle.push(connection)
+    freed.length = 0
+    if (waiting.length > 0) serveSoon()
+  }
+
+  /** Whether anybody waits who still wants it. */
+  function hasWaiting(): boolean {
+    while (waiting[0] && !waiting[0].handler.isWanted) waiting.shift()
+    return waiting.length > 0
   }
 
   function takeIdle(): UpstreamConnection | undefined {
@@ -97,44 +115,54 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
   }
 
   function nextWaiting(): Waiting | undefined {
-    for (;;) {
-      const next = waiting.shift()
-      if (!next || next.handler.isWanted) return next
-    }
+    return hasWaiting() ? waiting.shift() : undefined
   }
 
   function openMore(): void {
-    while (waiting[0] && !waiting[0].handler.isWanted) waiting.shift()
-    while (connecting < waiting.length && opened < options.connections) {
+    while (connecting + freed.length < waiting.length && opened < options.connections) {
       opened++
       connecting++
       connect((error, socket) => {
         connecting--
         if (socket) return use(new UpstreamConnection(socket, owner, options.maxHeadBytes))
+        // Whoever this attempt was for may have been served meanwhile.
+        if (connecting < waiting.length) nextWaiting()?.handler.onError(error as ConnectFailedError)
         onClosed()
-        nextWaiting()?.handler.onError(error as ConnectFailedError)
       })
     }
   }
 
   function rest(connection: UpstreamConnection): void {
-    if (isClosing() || keepAliveMsOf(connection) <= 0) return connection.close()
-    connection.freeSince = performance.now()
+    if (!mayRest(connection)) return connection.close()
     idle.push(connection)
-    sweeper ??= setInterval(sweep, SWEEP_MS).unref()
+    keepSweeping()
   }
 
   function onFree(connection: UpstreamConnection): void {
-    rest(connection)
-    if (waiting.length > 0) serveSoon()
+    if (!mayRest(connection)) return connection.close()
+    freed.push(connection)
+    keepSweeping()
+    serveSoon()
+  }
+
+  function mayRest(connection: UpstreamConnection): boolean {
+    return !isClosing() && keepAliveMsOf(connection) > 0
   }
 
   function onClosed(connection?: UpstreamConnection): void {
     opened--
     const at = connection ? idle.indexOf(connection) : -1
     if (at >= 0) idle.splice(at, 1)
-    if (opened === 0) onAllClosed?.()
     if (waiting.length > 0) serveSoon()
+    if (isClosing()) settleClose()
+  }
+
+  function settleClose(): void {
+    if (opened === 0 && !hasWaiting()) onAllClosed?.()
+  }
+
+  function keepSweeping(): void {
+    sweeper ??= setInterval(sweep, SWEEP_MS).unref()
   }
 
   function sweep(): void {
@@ -142,7 +170,7 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
     for (const connection of [...idle]) {
       if (now - connection.freeSince >= keepAliveMsOf(connection)) connection.close()
     }
-    if (idle.length > 0) return
+    if (idle.length + freed.length > 0) return
     clearInterval(sweeper)
     sweeper = undefined
   }
@@ -152,12 +180,13 @@ export function createConnectionPool(options: PoolOptions): ConnectionPool {
       waiting.push({ request, handler })
       serveSoon()
     },
-    close: () => new Promise((resolve) => {
-      onAllClosed = resolve
-      for (const connection of [...idle]) connection.close()
+    close() {
+      closed ??= new Promise((resolve) => { onAllClosed = resolve })
+      for (const connection of [...idle, ...freed]) connection.close()
       clearInterval(sweeper)
-      if (opened === 0) resolve()
-    }),
+      settleClose()
+      return closed
+    },
   }
 }
 
@@ -197,6 +226,7 @@ function connectorOf({ origin, socketPath, connectMs, tls }: PoolOptions): Conne
       clearTimeout(timer)
       socket.off('error', onError)
       if (!error) return done(undefined, socket)
+      session = undefined
       socket.on('error', () => undefined).destroy()
       done(error)
     }

@@ -20,7 +20,7 @@ export interface OutgoingRequest {
   readonly target: string
   /** Empty: without (HTTP/1.0 clients may send none). */
   readonly host: string
-  /** All but Host and the framing. */
+  /** All but Host and the framing. Names are tokens: node:http has read them, or they are our own; values are checked. */
   readonly headers: readonly string[]
   /** Undefined when the request has no body. */
   readonly body: Upload | undefined
@@ -44,7 +44,7 @@ export interface ResponseHandler {
   onError(error: Error): void
 }
 
-/** What a handler may do with the connection while its exchange lasts; without effect afterwards. */
+/** What a handler may do with the connection while its exchange lasts. Not afterwards: by then it may be another one's. */
 export interface RunningExchange {
   resume(): void
   /** Ends the connection. Nothing is called after it. */
@@ -63,12 +63,13 @@ const NOTHING = Buffer.alloc(0)
 const LOST: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE'])
 /** Methods whose content has a meaning: a server may wait for it if no length is named (RFC 9110 section 8.6). */
 const EXPECTS_CONTENT: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH', 'QUERY', 'PROPFIND', 'PROPPATCH'])
+const REQUEST_LINE = /^[A-Z-]+ [\x21-\x7e\x80-\xff]+$/
 const UNSENDABLE = /[^\t\x20-\x7e\x80-\xff]/
 
 /** One HTTP/1.1 connection to an upstream, one exchange at a time. */
 export class UpstreamConnection implements RunningExchange, ResponseSink {
-  /** When its last exchange was over, ms of `performance.now()`. */
-  freeSince = 0
+  /** When its last exchange was over (at first: when it was opened), ms of `performance.now()`. */
+  freeSince = performance.now()
   private readonly reader: ResponseReader
   private readonly isPlainTcp: boolean
   private handler: ResponseHandler | undefined
@@ -119,6 +120,7 @@ export class UpstreamConnection implements RunningExchange, ResponseSink {
 
   abort(): void {
     this.handler = undefined
+    this.dropBody()
     this.socket.destroy()
   }
 
@@ -142,12 +144,13 @@ export class UpstreamConnection implements RunningExchange, ResponseSink {
   onEnd(): void {
     const { handler } = this
     this.handler = undefined
-    // An answer before the end of the request: the rest would be read as another request.
-    const isWhole = this.body === undefined
+    // An answer before the end of the request: the rest would be read as another request, or keep the next one from being sent.
+    const isWhole = this.body === undefined && this.socket.writableLength === 0
     this.dropBody()
     handler?.onComplete()
     if (!isWhole || !this.mayStay || !this.reader.canStay || !this.isAlive) return void this.socket.destroy()
     this.socket.resume()
+    this.freeSince = performance.now()
     this.owner.onFree(this)
   }
 
@@ -228,10 +231,12 @@ export class UpstreamConnection implements RunningExchange, ResponseSink {
   }
 }
 
-/** The head as it is sent, latin1. Throws rather than let a field end its line. */
+/** The head as it is sent, latin1. Throws rather than let a target or a field end its line. */
 function headOf(request: OutgoingRequest, mayStay: boolean): string {
   const { method, host, headers } = request
-  let head = `${method} ${request.target} HTTP/1.1${CRLF}`
+  const requestLine = `${method} ${request.target}`
+  if (!REQUEST_LINE.test(requestLine)) throw new TypeError('the request line cannot be sent')
+  let head = `${requestLine} HTTP/1.1${CRLF}`
   if (host !== '') head += lineOf('Host', host)
   head += mayStay ? `Connection: keep-alive${CRLF}` : `Connection: close${CRLF}`
   for (let i = 0; i < headers.length; i += 2) head += lineOf(headers[i] as string, headers[i + 1] as string)
