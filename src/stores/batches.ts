@@ -11,10 +11,12 @@ export interface BatchOptions<Item, Reply> {
   readonly ask: (items: readonly Item[]) => Promise<readonly Reply[]>
   /** Whether the batch failed for what it holds, so that each item must be asked for alone: that must do no harm. */
   readonly isDivisible: (error: unknown) => boolean
+  /** Calls back once, at the end of this turn of the event loop. */
+  readonly atEndOfTurn: (flush: () => void) => void
 }
 
 /** Gathers what one turn of the event loop asks for and asks once: a call to a server costs about the same for one item as for twenty. */
-export function createBatches<Item, Reply>({ limit, ask, isDivisible }: BatchOptions<Item, Reply>): (item: Item) => Promise<Reply> {
+export function createBatches<Item, Reply>({ limit, ask, isDivisible, atEndOfTurn }: BatchOptions<Item, Reply>): (item: Item) => Promise<Reply> {
   let gathered: Waiting<Item, Reply>[] = []
 
   function flush(): void {
@@ -33,6 +35,6 @@ export function createBatches<Item, Reply>({ limit, ask, isDivisible }: BatchOpt
   }
 
   return (item) => new Promise((resolve, reject) => {
-    if (gathered.push({ item, resolve, reject }) === 1) setImmediate(flush)
+    if (gathered.push({ item, resolve, reject }) === 1) atEndOfTurn(flush)
   })
 }

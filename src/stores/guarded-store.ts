@@ -1,7 +1,7 @@
 import { StoreUnavailableError } from '../errors.ts'
 import type { Circuit } from './circuit.ts'
 import { createCircuit } from './circuit.ts'
-import { Deadlines, type Deadline } from './deadlines.ts'
+import { Deadlines } from './deadlines.ts'
 import { StoreRefusal } from './refusal.ts'
 import type { SessionStore, WriteOutcome } from './store.ts'
 
@@ -59,14 +59,20 @@ export function guardStore(store: SessionStore, options: GuardOptions = {}): Ses
   }
 
   function settle<T>(circuit: Circuit, operation: StoreOperation, start: () => Promise<T>, outcomeOf: (value: T) => StoreCallOutcome): Promise<T> {
+    const running = new Running(operation, outcomeOf, circuit, store.kind, onCall)
+    const answered = begun(start)
+    if (!deadlines) return answered.then((value) => running.succeeded(value), (error: unknown) => Promise.reject(running.failed(error)))
     return new Promise((resolve, reject) => {
-      const running = new Running(operation, resolve, reject, outcomeOf, circuit, store.kind, onCall)
-      if (deadlines) running.deadline = deadlines.start(() => running.fail(new Error(`no answer within ${timeoutMs} ms`)))
-      try {
-        start().then((value) => running.succeed(value), (error: unknown) => running.fail(error))
-      } catch (error) {
-        running.fail(error)
-      }
+      const deadline = deadlines.start(() => reject(running.failed(new Error(`no answer within ${timeoutMs} ms`))))
+      answered.then((value) => {
+        if (running.isSettled) return
+        deadline.cancel()
+        resolve(running.succeeded(value))
+      }, (error: unknown) => {
+        if (running.isSettled) return
+        deadline.cancel()
+        reject(running.failed(error))
+      })
     })
   }
 
@@ -88,40 +94,42 @@ export function guardStore(store: SessionStore, options: GuardOptions = {}): Ses
 
 /** A call that has not settled: the first to say how it ended decides. */
 class Running<T> {
-  deadline: Deadline | undefined
-  private isSettled = false
+  isSettled = false
   private readonly startedAt = performance.now()
 
   constructor(
     private readonly operation: StoreOperation,
-    private readonly resolve: (value: T) => void,
-    private readonly reject: (error: Error) => void,
     private readonly outcomeOf: (value: T) => StoreCallOutcome,
     private readonly circuit: Circuit,
     private readonly kind: string,
     private readonly onCall: GuardOptions['onCall'],
   ) {}
 
-  succeed(value: T): void {
-    if (this.isSettled) return
+  succeeded(value: T): T {
     this.settle(this.outcomeOf(value))
     this.circuit.succeed()
-    this.resolve(value)
+    return value
   }
 
-  fail(error: unknown): void {
-    if (this.isSettled) return
+  failed(error: unknown): StoreUnavailableError {
     this.settle('unavailable')
     const unavailable = error instanceof StoreUnavailableError ? error : new StoreUnavailableError(this.kind, this.operation, error)
     if (unavailable.cause instanceof StoreRefusal) this.circuit.succeed()         // it said no, but it did answer
     else this.circuit.fail()
-    this.reject(unavailable)
+    return unavailable
   }
 
   private settle(outcome: StoreCallOutcome): void {
     this.isSettled = true
-    this.deadline?.cancel()
     this.onCall?.({ operation: this.operation, outcome, durationMs: performance.now() - this.startedAt })
+  }
+}
+
+function begun<T>(start: () => Promise<T>): Promise<T> {
+  try {
+    return start()
+  } catch (error) {
+    return Promise.reject(error instanceof Error ? error : new Error(String(error)))
   }
 }
 

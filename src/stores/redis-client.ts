@@ -75,6 +75,7 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
   const waiting = new Set<() => void>()
   let lastError: Error | undefined
   let corked: Set<{ uncork(): void }> | undefined
+  let flushes: (() => void)[] = []
 
   client.on('error', (error: Error) => { lastError = error })
   client.on('ready', () => {
@@ -104,22 +105,33 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
   }
 
   /** Commands of one turn of the event loop leave in one system call; it costs more than the rest of the command. */
-  function write(name: string, args: (string | Buffer)[]): Promise<Buffer | null> {
-    if (!corked) {
-      corked = new Set(client instanceof Redis ? [client.stream] : client.nodes('master').map((node) => node.stream))
-      corked.delete(undefined as never)                             // a node that is not connected yet
-      for (const stream of corked) (stream as Redis['stream']).cork()
-      setImmediate(uncork)
-    }
-    const command = new Command(name, args, { replyEncoding: null })
-    void client.sendCommand(command)
-    return command.promise as Promise<Buffer | null>
+  function cork(): void {
+    if (corked) return
+    corked = new Set(client instanceof Redis ? [client.stream] : client.nodes('master').map((node) => node.stream))
+    corked.delete(undefined as never)                               // a node that is not connected yet
+    for (const stream of corked) (stream as Redis['stream']).cork()
+    setImmediate(endTurn)
   }
 
-  function uncork(): void {
+  function atEndOfTurn(flush: () => void): void {
+    flushes.push(flush)
+    cork()
+  }
+
+  function endTurn(): void {
+    const due = flushes
+    flushes = []
+    for (const flush of due) flush()
     const streams = corked
     corked = undefined
     for (const stream of streams ?? []) stream.uncork()
+  }
+
+  function write(name: string, args: (string | Buffer)[]): Promise<Buffer | null> {
+    cork()
+    const command = new Command(name, args, { replyEncoding: null })
+    void client.sendCommand(command)
+    return command.promise as Promise<Buffer | null>
   }
 
   function send(name: string, args: (string | Buffer)[]): Promise<Buffer | null> {
@@ -167,13 +179,13 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
 
   const isDivisible = (error: unknown): boolean => error instanceof StoreRefusal
   const limit = client instanceof Cluster ? 1 : MAX_BATCH
-  const get = createBatches({ limit, ask: getAll, isDivisible })
+  const get = createBatches({ limit, ask: getAll, isDivisible, atEndOfTurn })
   const runners = new Map<RedisScript, (run: Run) => Promise<Buffer>>()
 
   function runnerOf(script: RedisScript): (run: Run) => Promise<Buffer> {
     const known = runners.get(script)
     if (known) return known
-    const fresh = createBatches({ limit: script.isAlone ? 1 : limit, ask: runAll(script), isDivisible })
+    const fresh = createBatches({ limit: script.isAlone ? 1 : limit, ask: runAll(script), isDivisible, atEndOfTurn })
     runners.set(script, fresh)
     return fresh
   }
