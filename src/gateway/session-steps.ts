@@ -45,7 +45,7 @@ export async function commitMutation(gateway: Gateway, admitted: Admitted, opene
   const { route } = admitted
   if (route.session === 'none') return NOTHING_COMMITTED
   const mutation = readAnswer(gateway, admitted, opened, status, head)
-  if (mutation.kind === 'none' && !opened.loaded) return NOTHING_COMMITTED
+  if (mutation.kind === 'none' && !gateway.sessions.isRefreshDue(opened, route.touch)) return NOTHING_COMMITTED
 
   const startedAt = performance.now()
   try {

@@ -178,6 +178,7 @@ export function createCookieSessions(options: CookieSessionsOptions): Sessions {
 
   return {
     open: (candidates) => Promise.resolve(open(candidates)),
+    isRefreshDue: ({ loaded }) => loaded !== undefined,
     commit: (opened, mutation, rules) => new Promise((resolve) => { resolve(commit(opened, mutation, rules)) }),
     currentId: (id) => Promise.resolve(currentId(id)),
     // Nothing remembers that an app's own session was taken over once, so none is: it could be brought again and again.

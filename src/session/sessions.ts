@@ -81,6 +81,8 @@ export interface Sessions {
    * Rejects as `open` does, or with SessionTooLargeError.
    */
   adopt(old: OldSession, check: (session: Session) => void): Promise<Opened>
+  /** Whether a request that changes nothing has something to commit all the same: a use to note, or a cookie to replace. */
+  isRefreshDue(opened: Opened, touch: TouchRule): boolean
   /**
    * Applies the mutation with compare-and-set; resolves when the store has said it is stored. Rejects with
    * StoreUnavailableError (unknown whether stored), SessionConflictError, MutationRefusedError or SessionTooLargeError.
@@ -169,13 +171,18 @@ export function createSessions(options: SessionsOptions): Sessions {
     return turns.take(loaded.key, (before) => change(presented, before?.standing ?? asOpened, mutation, rules)).then(({ committed }) => committed)
   }
 
+  function isRefreshDue({ loaded, isCookieDue }: Opened, rule: TouchRule): boolean {
+    return loaded !== undefined && (isCookieDue || isTouchDue(loaded.session, policy, rule, clock()))
+  }
+
   /**
    * What a request that changes nothing still may do: slide the idle lifetime, replace a cookie signed by a retired key. Both look
    * at the record again first, since the request may have been slow: a session that has moved to another id meanwhile must not
    * get its old cookie back, one that has ended must not get any, and lifetimes may have become shorter.
    */
-  async function refresh({ loaded, isCookieDue }: Opened, rule: TouchRule): Promise<Committed> {
-    if (!loaded || !(isCookieDue || isTouchDue(loaded.session, policy, rule, clock()))) return UNCHANGED
+  async function refresh(opened: Opened, rule: TouchRule): Promise<Committed> {
+    const { loaded, isCookieDue } = opened
+    if (!loaded || !isRefreshDue(opened, rule)) return UNCHANGED
     try {
       const standing = await loader.reload(loaded.session.id)
       if (!standing || standing.isSuccessor) return UNCHANGED
@@ -322,7 +329,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     return (await loader.reload(id))?.session.id
   }
 
-  return { open, adopt, commit, currentId }
+  return { open, adopt, isRefreshDue, commit, currentId }
 }
 
 /** Without data it lives only by what is kept beside it, and not when the data has just been emptied: that is a logout. */
