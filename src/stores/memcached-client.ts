@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
+import { connectTimeoutOf } from './connect-timeout.ts'
 import type { Deadline } from './deadlines.ts'
 import { Deadlines } from './deadlines.ts'
 import type { MemcachedReply } from './memcached-reply.ts'
@@ -30,7 +31,6 @@ interface Call {
 
 const FIRST_RETRY_MS = 25
 const LAST_RETRY_MS = 500
-const MIN_CONNECT_TIMEOUT_MS = 1_000
 
 /**
  * One connection, on which commands follow each other without waiting. When it is lost, what was not answered is sent again on the
@@ -63,7 +63,7 @@ export function createMemcachedClient({ server, timeoutMs }: MemcachedClientOpti
       // It did not understand the line, so it takes the data block for the next one.
       if (isRefusal && !reply.line.startsWith('SERVER_')) throw new Error(`memcached said "${reply.line.slice(0, 100)}"`)
     })
-    own.setTimeout(Math.max(timeoutMs, MIN_CONNECT_TIMEOUT_MS), () => own.destroy(new Error('no connection in time')))
+    own.setTimeout(connectTimeoutOf(timeoutMs), () => own.destroy(new Error('no connection in time')))
     own.on('connect', () => {
       own.setTimeout(0)
       isConnected = true

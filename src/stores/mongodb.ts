@@ -3,6 +3,7 @@ import { MongoClient, MongoError, MongoNetworkError, MongoServerError } from 'mo
 import type { Clock } from '../clock.ts'
 import { systemClock } from '../clock.ts'
 import type { EpochMs, Version } from '../session/session.ts'
+import { connectTimeoutOf } from './connect-timeout.ts'
 import type { Entries, Entry } from './entry-store.ts'
 import { createEntryStore } from './entry-store.ts'
 import { StoreRefusal } from './refusal.ts'
@@ -34,7 +35,6 @@ const MAX_CONNECTIONS = 10
 const HEARTBEAT_MS = 500
 /** How soon a server that lost a connection is looked at again; until then the driver serves nobody. */
 const MIN_HEARTBEAT_MS = 50
-const MIN_CONNECT_TIMEOUT_MS = 1_000
 const RETRY_PAUSE_MS = 10
 /** Documents go only when they are dead by this much, so that no clock that is ahead ends what others serve. */
 const GRACE_SECONDS = 60
@@ -55,7 +55,7 @@ export function createMongodbStore(options: MongodbStoreOptions): SessionStore {
     serverSelectionTimeoutMS: waitMs,
     waitQueueTimeoutMS: waitMs,
     socketTimeoutMS: waitMs,                                        // a half-open connection is replaced, not waited for
-    connectTimeoutMS: Math.max(timeoutMs, MIN_CONNECT_TIMEOUT_MS),
+    connectTimeoutMS: connectTimeoutOf(timeoutMs),
     heartbeatFrequencyMS: HEARTBEAT_MS,
     minHeartbeatFrequencyMS: MIN_HEARTBEAT_MS,
     serverMonitoringMode: 'poll',

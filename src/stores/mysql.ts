@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { createConnection } from 'mysql2'
 import type { QueryError, ResultSetHeader, SslOptions } from 'mysql2'
+import { connectTimeoutOf } from './connect-timeout.ts'
 import type { SqlDialect, SqlRefusalMeaning, SqlResult } from './sql-dialect.ts'
 import { SqlRefusal } from './sql-dialect.ts'
 import type { SqlConnection } from './sql-pool.ts'
@@ -16,7 +17,6 @@ export interface MysqlStoreOptions extends Omit<SqlServerOptions, 'schema'> {
   readonly tls?: SqlTls | undefined
 }
 
-const MIN_CONNECT_TIMEOUT_MS = 1_000
 
 /** Sessions in a MySQL or MariaDB table (InnoDB). Returns at once and connects in the background: `ping` tells when it serves. */
 export function createMysqlStore(options: MysqlStoreOptions): SessionStore {
@@ -49,7 +49,7 @@ async function connect(uri: string, tls: SqlTls | undefined, timeoutMs: number, 
   const connection = createConnection({
     uri,
     ...(tls && { ssl: { ...tls, verifyIdentity: isIP(new URL(uri).hostname) === 0 } as SslOptions }),
-    connectTimeout: Math.max(timeoutMs, MIN_CONNECT_TIMEOUT_MS),
+    connectTimeout: connectTimeoutOf(timeoutMs),
     flags: ['-FOUND_ROWS'],                                         // a statement that changes nothing says so
     rowsAsArray: true,
   })

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import type { QueryArrayResult } from 'pg'
 import { Client } from 'pg'
+import { connectTimeoutOf } from './connect-timeout.ts'
 import type { QuotedNames, SqlDialect, SqlRefusalMeaning, SqlResult } from './sql-dialect.ts'
 import { SqlRefusal } from './sql-dialect.ts'
 import type { SqlConnection } from './sql-pool.ts'
@@ -14,7 +15,6 @@ export interface PostgresStoreOptions extends SqlServerOptions {
   readonly url: string
 }
 
-const MIN_CONNECT_TIMEOUT_MS = 1_000
 
 /** Sessions in a PostgreSQL table. Returns at once and connects in the background: `ping` tells when it serves. */
 export function createPostgresStore(options: PostgresStoreOptions): SessionStore {
@@ -41,7 +41,7 @@ async function connect(url: string, tls: SqlTls | undefined, timeoutMs: number, 
     ...(tls && { ssl: tls }),
     stream: () => socket,
     statement_timeout: timeoutMs,                                   // what nobody waits for any more is not done either
-    connectionTimeoutMillis: Math.max(timeoutMs, MIN_CONNECT_TIMEOUT_MS),
+    connectionTimeoutMillis: connectTimeoutOf(timeoutMs),
     application_name: 'sessiongate',
   })
   client.on('error', onLost)

@@ -2,6 +2,7 @@ import type { ConnectionOptions } from 'node:tls'
 import type { ClusterOptions, RedisOptions } from 'ioredis'
 import { Cluster, Command, Redis } from 'ioredis'
 import type { Clock } from '../clock.ts'
+import { connectTimeoutOf } from './connect-timeout.ts'
 import { createBatches } from './batches.ts'
 import { Deadlines } from './deadlines.ts'
 import type { RedisScript } from './redis-script.ts'
@@ -60,7 +61,6 @@ interface Run {
 const MAX_BATCH = 64
 const FIRST_RETRY_MS = 25
 const LAST_RETRY_MS = 500
-const MIN_CONNECT_TIMEOUT_MS = 1_000
 const READONLY_RECONNECT_MS = 1_000
 
 /**
@@ -215,7 +215,7 @@ function connect(options: RedisClientOptions): Redis | Cluster {
   const { timeoutMs, sentinel, cluster } = options
   const { host, port, path, db, secure, username = options.username, password = options.password } = parseRedisUrl(options.url)
   const retryDelay = (attempt: number) => Math.min(FIRST_RETRY_MS * 2 ** (attempt - 1), LAST_RETRY_MS)
-  const connectTimeout = Math.max(timeoutMs, MIN_CONNECT_TIMEOUT_MS)
+  const connectTimeout = connectTimeoutOf(timeoutMs)
   const tls = secure || options.tls ? { ...options.tls } : undefined
   const common = {
     ...(username === undefined ? {} : { username }),
