@@ -126,6 +126,7 @@ const rows: Readonly<Record<string, readonly Row[]>> = {
   'transfer codings': [
     { what: 'chunked', bytes: chunked('2\r\nok\r\n3\r\nay!\r\n0\r\n\r\n'), expect: { body: 'okay!', ending: 'open' } },
     { what: 'Chunked', bytes: `${ok('transfer-encoding:  Chunked ')}0\r\n\r\n`, expect: { body: '', ending: 'open' } },
+    { what: 'a tab behind chunked (node:http takes it for another coding, RFC 9110 section 5.5 does not)', bytes: `${ok('Transfer-Encoding: chunked\t')}0\r\n\r\n`, expect: { body: '', ending: 'open' } },
     { what: 'chunked and a length', bytes: `${ok('Transfer-Encoding: chunked', LENGTH_2)}0\r\n\r\n`, expect: /two readers/ },
     { what: 'a length and chunked', bytes: `${ok(LENGTH_2, 'Transfer-Encoding: chunked')}0\r\n\r\n`, expect: /two readers/ },
     { what: 'chunked in HTTP/1.0 (node:http takes it; faulty by RFC 9112 section 6.1)', bytes: `${head('HTTP/1.0 200 OK', 'Transfer-Encoding: chunked')}0\r\n\r\n`, expect: /two readers/ },
