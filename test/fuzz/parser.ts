@@ -12,7 +12,7 @@ export interface FuzzedParser {
 
 export const NAMES = [
   'cookies', 'app-cookies', 'set-cookies', 'mutations', 'signed-mutations', 'json', 'targets', 'request-heads', 'flask-cookies', 'pickles', 'msgpack',
-  'records', 'frames', 'memcached', 'config',
+  'records', 'frames', 'memcached', 'config', 'responses',
 ] as const
 export type ParserName = (typeof NAMES)[number]
 

@@ -65,12 +65,26 @@ const WORDS = [
   '\r\n', '\r', '\n', '\r\n\r\n', '\0', ' ', '\t', ':', ';', '"', ',', '0', '1', 'f', '-', '+', '\x7f', '\xa0', 'HTTP/1.0', 'HTTP/1.1 ', '200', '204', '304', '103 ', 'HEAD', '0\r\n\r\n', 'ffffffffffffffff',
   '\r\nContent-Length: 3', '\r\nContent-Length: 3\r\n', '\r\nTransfer-Encoding: chunked', '\r\nConnection: close', '\r\nConnection: keep-alive', '\r\n ', 'chunked', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n',
 ]
-const mutation = fc.record({ at: fc.nat(400), removes: fc.nat(6), word: fc.constantFrom('', ...WORDS) })
-/** Responses with a few things changed: mostly refused, now and then taken for another. */
-const mutant = fc.tuple(response, fc.array(mutation, { maxLength: 3 })).map(([{ bytes }, changes]) => changes.reduce((text, { at, removes, word }) => {
-  const place = text.length === 0 ? 0 : at % text.length
+type Change = (text: string) => string
+
+const spliced: fc.Arbitrary<Change> = fc.record({ at: fc.nat(400), removes: fc.nat(6), word: fc.constantFrom('', ...WORDS) }).map(({ at, removes, word }) => (text) => {
+  const place = at % (text.length + 1)
   return text.slice(0, place) + word + text.slice(place + removes)
-}, bytes))
+})
+/** At the end of a line. */
+const extended: fc.Arbitrary<Change> = fc.record({ line: fc.nat(20), removes: fc.constantFrom(0, 0, 1, 2), word: fc.constantFrom(...WORDS) }).map(({ line, removes, word }) => (text) => {
+  const ends = [...text.matchAll(/\r\n/g)].map(({ index }) => index)
+  const place = ends[line % ends.length] ?? 0
+  return text.slice(0, place) + word + text.slice(place + removes)
+})
+const repeated: fc.Arbitrary<Change> = fc.record({ from: fc.nat(20), to: fc.nat(20) }).map(({ from, to }) => (text) => {
+  const lines = text.split('\r\n')
+  lines.splice(to % lines.length, 0, lines[from % lines.length] as string)
+  return lines.join('\r\n')
+})
+const restated: fc.Arbitrary<Change> = fc.constantFrom('1.1 204', '1.1 304', '1.1 103', '1.1 101', '1.0 200', '1.0 304').map((said) => (text) => text.replace(/1\.[01] [2-5]\d\d/, said))
+/** Responses with a few things changed: mostly refused, now and then taken for another. */
+const mutant = fc.tuple(response, fc.array(fc.oneof(spliced, extended, repeated, restated), { maxLength: 3 })).map(([{ bytes }, changes]) => changes.reduce((text, change) => change(text), bytes))
 const method = fc.constantFrom('GET', 'GET', 'GET', 'HEAD')
 
 test('what was sent is what is read, however it was cut', () => {

@@ -25,7 +25,8 @@ export interface ReadOptions {
 export function readResponse(pieces: readonly Buffer[], { method = 'GET', maxHeadBytes = 65_536, isEnded = true }: ReadOptions = {}): ReadResponse {
   const interims: { status: number; headers: readonly string[] }[] = []
   let head: { status: number; reason: string; headers: readonly string[] } | undefined
-  const body: string[] = []
+  // Kept as they came: who reads on must not overwrite what was handed out.
+  const body: Buffer[] = []
   let isOver = false
   let error: string | undefined
   const reader = new ResponseReader({
@@ -36,7 +37,7 @@ export function readResponse(pieces: readonly Buffer[], { method = 'GET', maxHea
     },
     onBody(piece) {
       if (!head || isOver || piece.length === 0) throw new Error('content out of place')
-      body.push(piece.toString('latin1'))
+      body.push(piece)
     },
     onEnd() {
       if (!head || isOver) throw new Error('an end out of place')
@@ -52,7 +53,7 @@ export function readResponse(pieces: readonly Buffer[], { method = 'GET', maxHea
     error = thrown.message
   }
   const ended = (): ReadResponse['ending'] => isOver ? reader.canStay ? 'open' : 'over' : 'incomplete'
-  return { interims, ...(head ?? { status: undefined, reason: undefined, headers: undefined }), body: body.join(''), ending: error === undefined ? ended() : 'refused', error }
+  return { interims, ...(head ?? { status: undefined, reason: undefined, headers: undefined }), body: Buffer.concat(body).toString('latin1'), ending: error === undefined ? ended() : 'refused', error }
 }
 
 /** `bytes` cut at `places`, which may be out of order and out of range. */
