@@ -145,7 +145,7 @@ export class UpstreamConnection implements RunningExchange, ResponseSink {
     const { handler } = this
     this.handler = undefined
     // An answer before the end of the request: the rest would be read as another request, or keep the next one from being sent.
-    const isWhole = this.body === undefined && this.socket.writableLength === 0
+    const isWhole = this.body === undefined && !this.socket.writableNeedDrain
     this.dropBody()
     handler?.onComplete()
     if (!isWhole || !this.mayStay || !this.reader.canStay || !this.isAlive) return void this.socket.destroy()

@@ -3,10 +3,10 @@ import type { Clock } from '../clock.ts'
 import { SessionConflictError } from '../errors.ts'
 import { sealSuccessor, storeKeyOf } from '../signing/ids.ts'
 import type { SessionStore, StoredRecord, WriteOutcome } from '../stores/store.ts'
-import type { Codec, StoredSession } from './codec.ts'
+import type { Codec } from './codec.ts'
 import { storeExpiryOf } from './lifetime.ts'
 import type { Loaded, Loader } from './loader.ts'
-import type { EpochMs, JsonObject, Session, SessionId } from './session.ts'
+import type { EpochMs, JsonObject, Session, SessionId, StoredSession } from './session.ts'
 import type { Subjects } from './subjects.ts'
 
 /** A session that an app kept by its own means, as the visitor's browser still holds it. */

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { SessionCorruptError } from '../errors.ts'
 import { dataTextOf } from './data-text.ts'
-import { isJsonObject, type EpochMs, type Session } from './session.ts'
+import { isJsonObject, type EpochMs, type StoredSession } from './session.ts'
 import type { SubjectEntry, SubjectRecord } from './subjects.ts'
 
 /** What a record holds: a session, a pointer left by a rotation, the mark of an emptied session, or what is known of a subject. */
@@ -13,9 +13,6 @@ export type Envelope =
   /** Brought from another store by `sessiongate migrate`, under the claim by which its visitor will come for it (adoption.ts). */
   | { readonly kind: 'waiting'; readonly session: StoredSession }
   | { readonly kind: 'subject'; readonly subject: SubjectRecord }
-
-/** What is written of a session: not the id (it is the cookie's secret), not `touchedAt` (the store's expiry says it). */
-export type StoredSession = Omit<Session, 'id' | 'touchedAt'>
 
 /** Envelope <-> bytes. `key` is the store key; with encryption it is authenticated, so a record moved to another key is refused. */
 export interface Codec {

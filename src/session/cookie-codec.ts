@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import type { KeyRing } from '../signing/keyring.ts'
-import { createPlainCodec, type RecordKey, type StoredSession } from './codec.ts'
-import type { EpochMs, Session, SessionId, Version } from './session.ts'
+import { createPlainCodec, type RecordKey } from './codec.ts'
+import type { EpochMs, Session, SessionId, StoredSession, Version } from './session.ts'
 
 /** A session as its cookie says it. */
 export interface Unsealed {

@@ -1,4 +1,4 @@
-import type { EpochMs, Session } from './session.ts'
+import { sessionOf, type EpochMs, type Session } from './session.ts'
 
 /** What the operator configured. All in ms. */
 export interface LifetimePolicy {
@@ -48,7 +48,7 @@ export function absoluteEndOf(session: Session, policy: LifetimePolicy): EpochMs
 
 /** The session as used at `now`. */
 export function touched(session: Session, now: EpochMs): Session {
-  return { ...session, touchedAt: now }
+  return sessionOf(session.id, now, session)
 }
 
 /** Whether a request that changed nothing should move the expiry: never backwards, and not for less than the interval. */

@@ -2,7 +2,7 @@ import { MutationRefusedError } from '../errors.ts'
 import { JsonFaultError, parseExactObject, type JsonLimits } from './json.ts'
 import { mergeObject } from './merge-patch.ts'
 import { isPatchWithin, isSameJson, valueAt, type DataPath } from './paths.ts'
-import type { Json, JsonObject, Session, Version } from './session.ts'
+import { sessionOf, type Json, type JsonObject, type Session, type Version } from './session.ts'
 
 /** Shorter lifetimes asked for by the upstream, and whether the cookie outlives the browser. Undefined: as it is. */
 export interface LifetimeChange {
@@ -68,13 +68,15 @@ export function readMutation(fields: MutationFields, rules: MutationRules): Muta
  */
 export function applyChange(session: Session, change: Change, subject?: DataPath): Session {
   const { lifetime } = change
-  const next = {
-    ...session,
+  const { handle, createdAt, epoch } = session
+  const next = sessionOf(session.id, session.touchedAt, {
+    handle, createdAt, epoch,
     data: changedData(session.data, change),
+    jar: session.jar,
     permanent: lifetime.permanent ?? session.permanent,
     idleMs: Math.min(session.idleMs, lifetime.idleMs ?? session.idleMs),
     absoluteMs: Math.min(session.absoluteMs, lifetime.absoluteMs ?? session.absoluteMs),
-  }
+  })
   if (session.jar === undefined && change.jar === undefined) return next
   const jar = session.jar ?? {}
   return { ...next, jar: editMembers(isOfSameSubject(session, next, subject) ? jar : textsIn(jar), change.jar) }

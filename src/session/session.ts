@@ -37,6 +37,19 @@ export interface Session {
   readonly epoch?: number
 }
 
+/** What is written of a session: not the id (it is the cookie's secret), not `touchedAt` (the store's expiry says it). */
+export type StoredSession = Omit<Session, 'id' | 'touchedAt'>
+
+type OrUndefined<T> = { [Name in keyof T]: T[Name] | (undefined extends T[Name] ? undefined : never) }
+
+/** The session of this id, last used at `touchedAt`. Member by member: by spread, V8 takes several times as long. */
+export function sessionOf(id: SessionId, touchedAt: EpochMs, stored: OrUndefined<StoredSession>): Session {
+  const { handle, data, jar, createdAt, permanent, idleMs, absoluteMs, epoch } = stored
+  const session = { id, handle, data, createdAt, touchedAt, permanent, idleMs, absoluteMs }
+  if (jar === undefined && epoch === undefined) return session
+  return { ...session, ...(jar === undefined ? {} : { jar }), ...(epoch === undefined ? {} : { epoch }) }
+}
+
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

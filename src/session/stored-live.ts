@@ -1,7 +1,7 @@
 import type { StoredRecord } from '../stores/store.ts'
-import type { Codec, StoredSession } from './codec.ts'
+import type { Codec } from './codec.ts'
 import { expiryOf, touchedAtOf, type LifetimePolicy } from './lifetime.ts'
-import type { EpochMs, Session } from './session.ts'
+import type { EpochMs, Session, StoredSession } from './session.ts'
 
 /** A session as whoever does not know its id sees it. */
 export interface LiveRecord {

@@ -8,7 +8,7 @@ export interface BatchOptions<Item, Reply> {
   /** At most this many at once: a server that works on one batch answers nobody else meanwhile. */
   readonly limit: number
   /** Asks for all of them; the replies in the same order. */
-  readonly ask: (items: readonly Item[]) => Promise<readonly Reply[]>
+  readonly ask: (items: Item[]) => Promise<readonly Reply[]>
   /** Whether the batch failed for what it holds, so that each item must be asked for alone: that must do no harm. */
   readonly isDivisible: (error: unknown) => boolean
   /** Calls back once, at the end of this turn of the event loop. */

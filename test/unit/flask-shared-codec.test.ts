@@ -5,8 +5,7 @@ import { createFlaskRecordCodec, NO_ABSOLUTE_MS } from '../../src/adapters/flask
 import { createFlaskIdSigner } from '../../src/adapters/flask/shared-id.ts'
 import { typedOf, valueOfTyped } from '../../src/adapters/flask/typed-json.ts'
 import { MutationRefusedError, SessionCorruptError } from '../../src/errors.ts'
-import type { StoredSession } from '../../src/session/codec.ts'
-import type { EpochMs, JsonObject, SessionId } from '../../src/session/session.ts'
+import type { EpochMs, JsonObject, SessionId, StoredSession } from '../../src/session/session.ts'
 import { handleOf } from '../../src/signing/ids.ts'
 import { jsonObject } from '../support/json-arbitrary.ts'
 

@@ -1,6 +1,6 @@
 import { MutationRefusedError, SessionCorruptError } from '../../errors.ts'
-import type { Codec, StoredSession } from '../../session/codec.ts'
-import type { EpochMs, Json, JsonObject } from '../../session/session.ts'
+import type { Codec } from '../../session/codec.ts'
+import type { EpochMs, Json, JsonObject, StoredSession } from '../../session/session.ts'
 import { handleOf } from '../../signing/ids.ts'
 import { ENDED_MARK, MOVED_MARK } from '../../stores/marks.ts'
 import type { SessionId } from '../../session/session.ts'
