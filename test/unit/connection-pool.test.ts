@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { createServer, type AddressInfo, type Server } from 'node:net'
@@ -428,6 +429,25 @@ describe('TLS', () => {
     const pool = poolOf(upstream, { origin: `https://127.0.0.1:${(tls.address() as AddressInfo).port}`, tls: trusting() })
     for (let n = 0; n < 3; n++) expect(await ask(pool).over).toMatchObject({ status: 200 })
     expect(reused).toEqual([false, true, true])
+  })
+
+  test('an answer that is there as soon as the request is written keeps its connection', async () => {
+    const script = `let connections = 0
+      const [key, cert] = process.argv.slice(1)
+      require('https').createServer({ key, cert }, (request, response) => response.end(String(connections))).on('secureConnection', () => connections++)
+        .listen(0, '127.0.0.1', function () { console.log(this.address().port) })`
+    const child = spawn(process.execPath, ['-e', script, '--', server.key, server.cert], { stdio: ['ignore', 'pipe', 'inherit'] })
+    onTestFinished(() => void child.kill())
+    const [port] = await once(child.stdout, 'data') as [Buffer]
+    const { upstream } = await started()
+    const pool = poolOf(upstream, { origin: `https://127.0.0.1:${String(port).trim()}`, tls: trusting() })
+    for (let n = 0; n < 4; n++) {
+      const asked = ask(pool)
+      await until(() => asked.isSent)
+      for (const end = performance.now() + 20; performance.now() < end;);   // a busy process, which finds the answer when it comes to look
+      expect(await asked.over).toMatchObject({ body: '1' })
+      await turn()
+    }
   })
 
   test('a session on which a handshake has failed is not tried again', async () => {
