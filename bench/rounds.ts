@@ -1,5 +1,6 @@
-import type { LoadGenerator } from './load.ts'
+import type { LoadGenerator, LoadRequest, LoadResult } from './load.ts'
 import { cpuMicrosOf, peakRssBytesOf } from './proc-stat.ts'
+import { median } from './statistics.ts'
 
 export interface RoundOptions {
   readonly rounds: number
@@ -44,10 +45,15 @@ export interface Measured {
   readonly samples: readonly Sample[]
 }
 
+/** Stretches of load a round is cut into. */
+const SLICES = 4
+/** Load before each of them that does not count: the connections to the upstream have ended while others had their turn. */
+const RAMP_SECONDS = 0.1
+
 /**
- * Measures all subjects in interleaved rounds (A B C, then C A B: shuffled anew each round), so that whatever else the machine
- * does falls on all alike. Each stretch is a process of its own, since two runs of the same program can differ by a tenth in how
- * they were compiled, and begins with a warm-up that does not count.
+ * Measures all subjects in rounds. In each, every subject is a fresh process, since two runs of the same program can differ by a tenth in
+ * how they were compiled; it is warmed up first, and then all take turns in short slices, shuffled anew each time, so that whatever else
+ * the machine does falls on all alike.
  * @throws Error when any request fails: a number from a broken run is worth nothing.
  */
 export async function measureRounds(
@@ -55,33 +61,69 @@ export async function measureRounds(
 ): Promise<Measured[]> {
   const samples = new Map<string, Sample[]>(subjects.map(({ id }) => [id, []]))
   for (let round = 1; round <= options.rounds; round++) {
-    for (const subject of shuffled(subjects)) {
-      const sample = await measure(subject, load, options)
-      samples.get(subject.id)!.push(sample)
-      onSample(round, subject.id, sample)
+    for (const { id, sample } of await measureRound(subjects, load, options)) {
+      samples.get(id)!.push(sample)
+      onSample(round, id, sample)
     }
   }
   return subjects.map(({ id }) => ({ id, samples: samples.get(id)! }))
 }
 
-async function measure(subject: Subject, load: LoadGenerator, options: RoundOptions): Promise<Sample> {
-  const running = await subject.start()
+interface Contender {
+  readonly id: string
+  readonly running: Running
+  readonly slices: Slice[]
+}
+
+interface Slice {
+  readonly cpuMicros: number
+  readonly seconds: number
+  readonly load: LoadResult
+}
+
+async function measureRound(subjects: readonly Subject[], load: LoadGenerator, options: RoundOptions): Promise<{ id: string, sample: Sample }[]> {
+  const contenders: Contender[] = []
   try {
-    const { url, pid, status, visitors } = running
-    const request = { url, status, connections: options.connections, headers: visitors }
-    if (options.warmupSeconds > 0) await load.run({ ...request, seconds: options.warmupSeconds })
-
-    const before = pid === undefined ? 0 : cpuMicrosOf(pid)
-    const result = await load.run({ ...request, seconds: options.seconds })
-    const used = pid === undefined ? undefined : cpuMicrosOf(pid) - before
-
-    if (result.failed > 0 || result.answered === 0) throw new Error(`${subject.id}: ${result.failed} of ${result.answered} requests failed`)
-    await running.check()
-    const { perSecond, p50Ms, p99Ms, answered: requests } = result
-    const peakRssBytes = pid === undefined ? undefined : peakRssBytesOf(pid)
-    return { cpuMicros: used === undefined ? undefined : used / requests, perSecond, p50Ms, p99Ms, requests, peakRssBytes }
+    for (const subject of shuffled(subjects)) {
+      const running = await subject.start()
+      contenders.push({ id: subject.id, running, slices: [] })
+      if (options.warmupSeconds > 0) await load.run(requestOf(running, options, options.warmupSeconds))
+    }
+    for (let slice = 0; slice < SLICES; slice++) {
+      for (const one of shuffled(contenders)) one.slices.push(await measureSlice(one, load, options))
+    }
+    for (const { running } of contenders) await running.check()
+    return contenders.map((one) => ({ id: one.id, sample: sampleOf(one) }))
   } finally {
-    await running.stop()
+    await Promise.all(contenders.map(({ running }) => running.stop()))
+  }
+}
+
+function requestOf({ url, status, visitors }: Running, { connections }: RoundOptions, seconds: number): LoadRequest {
+  return { url, status, connections, headers: visitors, seconds }
+}
+
+async function measureSlice({ id, running }: Contender, load: LoadGenerator, options: RoundOptions): Promise<Slice> {
+  const seconds = options.seconds / SLICES
+  const cpuMicros = (): number => running.pid === undefined ? 0 : cpuMicrosOf(running.pid)
+  await load.run(requestOf(running, options, RAMP_SECONDS))
+  const before = cpuMicros()
+  const result = await load.run(requestOf(running, options, seconds))
+  if (result.failed > 0 || result.answered === 0) throw new Error(`${id}: ${result.failed} of ${result.answered} requests failed`)
+  return { cpuMicros: cpuMicros() - before, seconds: result.answered / result.perSecond, load: result }
+}
+
+/** CPU and throughput over all slices; of the latencies, the median slice's. */
+function sampleOf({ running: { pid }, slices }: Contender): Sample {
+  const sum = (value: (slice: Slice) => number): number => slices.reduce((total, slice) => total + value(slice), 0)
+  const requests = sum(({ load }) => load.answered)
+  return {
+    cpuMicros: pid === undefined ? undefined : sum(({ cpuMicros }) => cpuMicros) / requests,
+    perSecond: requests / sum(({ seconds }) => seconds),
+    p50Ms: median(slices.map(({ load }) => load.p50Ms)),
+    p99Ms: median(slices.map(({ load }) => load.p99Ms)),
+    requests,
+    peakRssBytes: pid === undefined ? undefined : peakRssBytesOf(pid),
   }
 }
 
