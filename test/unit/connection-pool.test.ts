@@ -290,6 +290,20 @@ describe('an exchange that is given up', () => {
     await pool.close()
   })
 
+  test('from within, with the end of the answer already there: the connection is not kept', async () => {
+    const { upstream, pool } = await started()
+    const asked = ask(pool)
+    asked.takesMore = () => {
+      asked.isWanted = false
+      asked.running?.abort()
+      return true
+    }
+    await waitFor(() => asked.events.includes('data'))
+    expect(await ask(pool, '/next').over).toMatchObject({ body: '/next on 1' })
+    expect(asked.events).toEqual(['connected', 'sent', 'head', 'data'])
+    await waitFor(() => upstream.openConnections.length === 1)
+  })
+
   test('an answer before the end of the request ends the connection', async () => {
     const { upstream, pool } = await started()
     upstream.respond(echo, { when: 'head' })
