@@ -18,7 +18,7 @@ export async function startNodeReader(): Promise<NodeReader> {
   const server = createServer((socket: Socket) => {
     socket.on('error', () => undefined).once('data', (bytes: Buffer) => {
       const target = bytes.toString('latin1').split(' ', 2)[1] ?? ''
-      socket.end(answers.get(target))
+      socket.end(answers.get(target) ?? '')
       answers.delete(target)
     })
   })
