@@ -8,7 +8,7 @@ import { refuse } from './refuse.ts'
 import { clientHeadersOf, respond } from './respond.ts'
 import { commitMutation, openSession } from './session-steps.ts'
 import { startTrace, type Trace } from './trace.ts'
-import { bodyOf, upstreamHeadersOf, upstreamHostOf, upstreamTargetOf } from './upstream-request.ts'
+import { assertionFor, bodyOf, upstreamHeadersOf, upstreamHostOf, upstreamTargetOf } from './upstream-request.ts'
 
 /** The story of one request. Never rejects: every failure becomes an answer, or a cut connection once an answer has begun. */
 export async function handleRequest(gateway: Gateway, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -29,11 +29,13 @@ async function serve(gateway: Gateway, request: IncomingMessage, response: Serve
   if (response.destroyed) throw new ClientGoneError()
 
   const { route } = admitted
+  const assertion = assertionFor(gateway, admitted, opened)
   const exchange = new Exchange(route.upstream, {
     method: request.method ?? 'GET',
     target: upstreamTargetOf(admitted),
     host: upstreamHostOf(admitted),
     headers: upstreamHeadersOf(gateway, admitted, opened, trace.requestId),
+    ownLine: assertion === undefined ? '' : `${gateway.names.assertion}: ${assertion}\r\n`,
     body: bodyOf(admitted, request),
     contentLength: admitted.headers.contentLength,
     maxBodyBytes: route.maxBodyBytes,

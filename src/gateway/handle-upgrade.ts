@@ -13,7 +13,7 @@ import { refuse } from './refuse.ts'
 import { clientHeadersOf, respond } from './respond.ts'
 import { commitMutation, openSession } from './session-steps.ts'
 import { startTrace, type Trace } from './trace.ts'
-import { upstreamHeadersOf, upstreamHostOf, upstreamTargetOf } from './upstream-request.ts'
+import { assertionFor, upstreamHeadersOf, upstreamHostOf, upstreamTargetOf } from './upstream-request.ts'
 
 /** The story of one WebSocket handshake (RFC 6455 section 4). Never rejects. */
 export async function handleUpgrade(gateway: Gateway, request: IncomingMessage, socket: Duplex, early: Buffer): Promise<void> {
@@ -58,6 +58,8 @@ async function serve(gateway: Gateway, handshake: Handshake, trace: Trace): Prom
 
   const { route } = admitted
   const headers = ['Host', upstreamHostOf(admitted), ...upstreamHeadersOf(gateway, admitted, opened, trace.requestId)]
+  const assertion = assertionFor(gateway, admitted, opened)
+  if (assertion !== undefined) headers.push(gateway.names.assertion, assertion)
   headers.push('Connection', 'Upgrade', 'Upgrade', 'websocket')
   const tunnel = new Tunnel(route.upstream, { target: upstreamTargetOf(admitted), headers }, route.timeouts)
   trace.exchange = tunnel

@@ -7,7 +7,10 @@ import type { Admitted } from './admit.ts'
 import type { Gateway } from './gateway.ts'
 import { stripPrefix } from './mount.ts'
 
-/** The header list for the upstream, complete but for Host and framing. Everything spoofable was removed before anything is added; ours is added last. */
+/**
+ * The header list for the upstream, complete but for Host, framing and the assertion. Everything spoofable was removed before anything is
+ * added; ours is added last.
+ */
 export function upstreamHeadersOf(gateway: Gateway, admitted: Admitted, opened: Opened, requestId: string): string[] {
   const { method, route, headers, cookies, peer, view } = admitted
   const fields = headers.fields
@@ -19,19 +22,20 @@ export function upstreamHeadersOf(gateway: Gateway, admitted: Admitted, opened: 
     via: `${admitted.version} ${gateway.via}`, strippedPrefix: route.stripPrefix ? route.path : undefined,
   })
   fields.push('X-Request-Id', requestId)
-  if (route.session !== 'none') pushAssertion(fields, gateway, admitted, opened)
   return fields
 }
 
 /**
- * Signed also for "no session", so that its absence can never be forged. Never truncated: too large is an error; but an app behind an
+ * The assertion; undefined where the route has none. Signed also for "no session", so that its absence can never be forged. Never truncated: too large is an error; but an app behind an
  * adapter has its session in its own cookie and does not read this, so there it is left out.
  */
-function pushAssertion(fields: string[], gateway: Gateway, { route }: Admitted, opened: Opened): void {
+export function assertionFor(gateway: Gateway, { route }: Admitted, opened: Opened): string | undefined {
+  if (route.session === 'none') return undefined
   const assertion = route.assertions.sign(opened.loaded)
   gateway.metrics.assertionBytes(route.upstream.name, assertion.length)
-  if (assertion.length <= route.maxAssertionBytes) fields.push(gateway.names.assertion, assertion)
-  else if (!route.adapter) throw new SessionTooLargeError(assertion.length, route.maxAssertionBytes, `the assertion for upstream "${route.upstream.name}"`)
+  if (assertion.length <= route.maxAssertionBytes) return assertion
+  if (route.adapter) return undefined
+  throw new SessionTooLargeError(assertion.length, route.maxAssertionBytes, `the assertion for upstream "${route.upstream.name}"`)
 }
 
 /** Empty where an HTTP/1.0 client sent none. */

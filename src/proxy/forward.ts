@@ -36,6 +36,8 @@ export interface ForwardRequest {
   readonly host: string
   /** Complete: nothing is added after this but Host and framing. */
   readonly headers: string[]
+  /** As OutgoingRequest has it. */
+  readonly ownLine: string
   /** Undefined when the request has no body. */
   readonly body: IncomingMessage | undefined
   /** Of the body; undefined: it comes in chunks. */
@@ -141,8 +143,8 @@ export class Exchange implements ResponseHandler, Watched, UploadWatcher {
     this.target = target
     this.isConnected = false
     this.await('connect', this.timeouts.connectMs + CONNECT_SLACK_MS)
-    const { method, target: path, host, headers, contentLength } = this.request
-    target.pool.dispatch({ method, target: path, host, headers, body: this.upload, contentLength }, this)
+    const { method, target: path, host, headers, ownLine, contentLength } = this.request
+    target.pool.dispatch({ method, target: path, host, headers, ownLine, body: this.upload, contentLength }, this)
   }
 
   private await(phase: Phase, limitMs: number): void {

@@ -22,6 +22,8 @@ export interface OutgoingRequest {
   readonly host: string
   /** All but Host and the framing. Names are tokens: node:http has read them, or they are our own; values are checked. */
   readonly headers: readonly string[]
+  /** A field line of our own making, with its end, which needs no check: the assertion is the longest of all, and base64url. Or empty. */
+  readonly ownLine: string
   /** Undefined when the request has no body. */
   readonly body: Upload | undefined
   /** Of the body; undefined: it is sent in chunks. */
@@ -240,7 +242,7 @@ function headOf(request: OutgoingRequest, mayStay: boolean): string {
   if (host !== '') head += lineOf('Host', host)
   head += mayStay ? `Connection: keep-alive${CRLF}` : `Connection: close${CRLF}`
   for (let i = 0; i < headers.length; i += 2) head += lineOf(headers[i] as string, headers[i + 1] as string)
-  return `${head}${framingOf(request)}${CRLF}`
+  return `${head}${request.ownLine}${framingOf(request)}${CRLF}`
 }
 
 function framingOf({ method, body, contentLength }: OutgoingRequest): string {

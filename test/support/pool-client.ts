@@ -61,6 +61,6 @@ export function ask(pool: ConnectionPool, target = '/', request: Partial<Outgoin
       settle?.()
     },
   }
-  pool.dispatch({ method: 'GET', target, host: 'a', headers: [], body: undefined, contentLength: undefined, ...request }, handler)
+  pool.dispatch({ method: 'GET', target, host: 'a', headers: [], ownLine: '', body: undefined, contentLength: undefined, ...request }, handler)
   return asked
 }

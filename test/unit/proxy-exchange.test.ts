@@ -14,7 +14,7 @@ async function exchangeAtHead(response: ServerResponse): Promise<{ readonly exch
   const target = { text: 'a', pool: { dispatch: (_request: unknown, given: ResponseHandler) => { handler = given } }, health: { succeeded: () => undefined, failed: () => undefined } }
   const upstream = { name: 'app', targets: [target], choose: () => target } as unknown as Upstream
   const exchange = new Exchange(upstream, {
-    method: 'GET', target: '/', host: 'a', headers: [], body: undefined, contentLength: undefined, maxBodyBytes: 0, limits: { bodyIdleMs: 0, minBodyRate: 0, responseIdleMs: 0 }, onEarlyHints: undefined,
+    method: 'GET', target: '/', host: 'a', headers: [], ownLine: '', body: undefined, contentLength: undefined, maxBodyBytes: 0, limits: { bodyIdleMs: 0, minBodyRate: 0, responseIdleMs: 0 }, onEarlyHints: undefined,
   }, { connectMs: 0, firstByteMs: 0, idleMs: 0, totalMs: 0 }, createDeadlines())
   const started = exchange.start()
   handler?.onConnected({ resume: () => { resumed++ }, abort: () => undefined })
