@@ -7,8 +7,8 @@ interface Waiting<Item, Reply> {
 export interface BatchOptions<Item, Reply> {
   /** At most this many at once: a server that works on one batch answers nobody else meanwhile. */
   readonly limit: number
-  /** Asks for all of them; the replies in the same order. */
-  readonly ask: (items: Item[]) => Promise<readonly Reply[]>
+  /** Asks for all of them; the replies in the same order. `isAgain`: some of them may have been carried out before. */
+  readonly ask: (items: Item[], isAgain: boolean) => Promise<readonly Reply[]>
   /** Whether the batch failed for what it holds, so that each item must be asked for alone: that must do no harm. */
   readonly isDivisible: (error: unknown) => boolean
   /** Calls back once, at the end of this turn of the event loop. */
@@ -22,14 +22,14 @@ export function createBatches<Item, Reply>({ limit, ask, isDivisible, atEndOfTur
   function flush(): void {
     const all = gathered
     gathered = []
-    for (let i = 0; i < all.length; i += limit) send(all.length <= limit ? all : all.slice(i, i + limit))
+    for (let i = 0; i < all.length; i += limit) send(all.length <= limit ? all : all.slice(i, i + limit), false)
   }
 
-  function send(batch: readonly Waiting<Item, Reply>[]): void {
-    ask(batch.map(({ item }) => item)).then((replies) => {
+  function send(batch: readonly Waiting<Item, Reply>[], isAgain: boolean): void {
+    ask(batch.map(({ item }) => item), isAgain).then((replies) => {
       for (let i = 0; i < batch.length; i++) batch[i]!.resolve(replies[i] as Reply)
     }, (error: unknown) => {
-      if (batch.length > 1 && isDivisible(error)) for (const one of batch) send([one])
+      if (batch.length > 1 && isDivisible(error)) for (const one of batch) send([one], true)
       else for (const { reject } of batch) reject(error)
     })
   }

@@ -32,6 +32,13 @@ export interface RedisClientOptions {
   readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized'> | undefined
 }
 
+/** What a script said of one key. */
+export interface Answer {
+  readonly bytes: Buffer
+  /** It may have run before, its answer lost; so what it met may be its own work, or what another has made of that. */
+  readonly isRepeated: boolean
+}
+
 /** Redis, however it is deployed. Rejects with a StoreRefusal when Redis answered an error, else with the connection's error. */
 export interface RedisClient {
   send(name: string, args: (string | Buffer)[]): Promise<Buffer | null>
@@ -41,7 +48,7 @@ export interface RedisClient {
    * Runs the script on the key, with what it takes for each, and gives its answer. Those of one turn are run at once as `get` asks, so
    * running again after a failure must do no harm. By digest; the source is sent where the server does not know it (SCRIPT FLUSH, failover).
    */
-  run(script: RedisScript, key: string, args: readonly (string | Buffer)[]): Promise<Buffer>
+  run(script: RedisScript, key: string, args: readonly (string | Buffer)[]): Promise<Answer>
   /**
    * Keys that match, about `count` are looked at; `next` is undefined after the last. Walks all masters of a cluster, one after the other.
    * A key may come twice.
@@ -50,6 +57,11 @@ export interface RedisClient {
   /** The node of a cluster that has this key; only of a cluster. */
   readonly partOf?: (key: string) => string
   close(): void
+}
+
+/** Of sending one command until it is answered. */
+interface Attempt {
+  isRepeated?: boolean
 }
 
 interface Run {
@@ -66,7 +78,7 @@ const READONLY_RECONNECT_MS = 1_000
 /**
  * Connects in the background and reconnects for ever. A command waits for a connection, and is sent again when the connection is
  * lost under it, but only until the deadline; so a blip passes unseen, and nothing queues up behind an outage. Sending again is
- * safe: scripts recognise their own writes.
+ * safe: scripts recognise their own writes, and `isRepeated` says where that is not enough.
  */
 export function createRedisClient(options: RedisClientOptions): RedisClient {
   const client = connect(options)
@@ -134,13 +146,17 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
     return command.promise as Promise<Buffer | null>
   }
 
-  function send(name: string, args: (string | Buffer)[]): Promise<Buffer | null> {
-    if (!isReady()) return sendAgain(name, args)
-    return write(name, args).catch((error: Error) => isReply(error) ? refine(error) : sendAgain(name, args))
+  function send(name: string, args: (string | Buffer)[], attempt: Attempt = {}): Promise<Buffer | null> {
+    if (!isReady()) return sendAgain(name, args, attempt)
+    return write(name, args).catch((error: Error) => {
+      if (isReply(error)) return refine(error)
+      attempt.isRepeated = true
+      return sendAgain(name, args, attempt)
+    })
   }
 
   /** Until Redis answers, or until the deadline: a network that flaps may cut a command more than once. */
-  async function sendAgain(name: string, args: (string | Buffer)[]): Promise<Buffer | null> {
+  async function sendAgain(name: string, args: (string | Buffer)[], attempt: Attempt): Promise<Buffer | null> {
     const giveUpAt = performance.now() + waitMs
     for (;;) {
       try {
@@ -148,6 +164,7 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
         return await write(name, args)
       } catch (error) {
         if (isReply(error as Error) || performance.now() >= giveUpAt) return refine(error as Error)
+        attempt.isRepeated = true
       }
     }
   }
@@ -165,14 +182,15 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
     return values
   }
 
-  function runAll(script: RedisScript): (runs: readonly Run[]) => Promise<Buffer[]> {
-    return async (runs) => {
-      try {
-        return await send('evalsha', commandOf(script.sha1, runs)) as unknown as Buffer[]
-      } catch (error) {
+  function runAll(script: RedisScript): (runs: readonly Run[], isAgain: boolean) => Promise<Answer[]> {
+    return async (runs, isAgain) => {
+      const attempt: Attempt = { isRepeated: isAgain }
+      const answers = await send('evalsha', commandOf(script.sha1, runs), attempt).catch((error: unknown) => {
         if (!(error instanceof StoreRefusal && error.message.startsWith('NOSCRIPT'))) throw error
-        return await send('eval', commandOf(script.source, runs)) as unknown as Buffer[]
-      }
+        return send('eval', commandOf(script.source, runs), attempt)
+      }) as unknown as Buffer[]
+      const isRepeated = attempt.isRepeated === true
+      return answers.map((bytes) => ({ bytes, isRepeated }))
     }
   }
 
@@ -188,9 +206,9 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
   const isDivisible = (error: unknown): boolean => error instanceof StoreRefusal
   const limit = client instanceof Cluster ? 1 : MAX_BATCH
   const get = createBatches({ limit, ask: getAll, isDivisible, atEndOfTurn })
-  const runners = new Map<RedisScript, (run: Run) => Promise<Buffer>>()
+  const runners = new Map<RedisScript, (run: Run) => Promise<Answer>>()
 
-  function runnerOf(script: RedisScript): (run: Run) => Promise<Buffer> {
+  function runnerOf(script: RedisScript): (run: Run) => Promise<Answer> {
     const known = runners.get(script)
     if (known) return known
     const fresh = createBatches({ limit: script.isAlone ? 1 : limit, ask: runAll(script), isDivisible, atEndOfTurn })

@@ -7,6 +7,7 @@ import type { RedisClientOptions } from './redis-client.ts'
 import { createRedisClient } from './redis-client.ts'
 import type { RedisScript } from './redis-script.ts'
 import { CREATE, DESTROY, REPLACE, TOUCH } from './redis-script.ts'
+import { OutcomeUnknownError } from './refusal.ts'
 import type { SessionStore, StoredRecord, WriteOutcome } from './store.ts'
 import type { ValueKind } from './value.ts'
 import { digitsOf, entryIn, foreignValue, headerOf, isValue, valueOf } from './value.ts'
@@ -38,18 +39,19 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
   const client = createRedisClient({ ...options, timeoutMs, clock })
 
   /** Runs a script and reads its reply. */
-  function run<T>(operation: string, script: RedisScript, key: string, args: (string | Buffer)[], read: (reply: Buffer) => T): Promise<T> {
+  function run<T>(operation: string, script: RedisScript, key: string, args: (string | Buffer)[], read: (reply: Buffer, isRepeated: boolean) => T): Promise<T> {
     const answered = client.run(script, keyPrefix + key, args)
-    return understood(operation, answered, (reply) => {
-      if (reply[0] === FOREIGN) throw foreignValue()
-      return read(reply)
+    return understood(operation, answered, ({ bytes, isRepeated }) => {
+      if (bytes[0] === FOREIGN) throw foreignValue()
+      return read(bytes, isRepeated)
     })
   }
 
   function write(operation: string, script: RedisScript, key: string, version: Version, args: (string | Buffer)[]): Promise<WriteOutcome> {
-    return run(operation, script, key, args, (reply) => {
+    return run(operation, script, key, args, (reply, isRepeated) => {
       if (reply[0] === STORED) return { outcome: 'stored', version }
       if (reply[0] === MISSING) return { outcome: 'missing' }
+      if (isRepeated) throw new OutcomeUnknownError()
       return { outcome: 'conflict', current: decode(reply.subarray(1))! }
     })
   }

@@ -6,3 +6,13 @@
 export class StoreRefusal extends Error {
   override readonly name = 'StoreRefusal'
 }
+
+/**
+ * A write was sent again because the connection was lost under it, and met another's: that one may have followed ours or come first. Whether
+ * ours was stored is unknown, so it must not be called a conflict, from which a caller would conclude that it was not.
+ */
+export class OutcomeUnknownError extends Error {
+  constructor() {
+    super('the connection was lost while it was written, and another writer was there since: unknown whether it was stored')
+  }
+}
