@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { EpochMs, Version } from '../session/session.ts'
+import { OutcomeUnknownError } from './refusal.ts'
 import type { ScanPage, SessionStore, StoredRecord, WriteOutcome } from './store.ts'
 import { mintVersion } from './version.ts'
 
@@ -10,6 +11,8 @@ export interface Entry {
   readonly version: Version
   readonly expiresAt: EpochMs
 }
+
+export type Overwritten = 'done' | 'none' | 'perhaps'
 
 /**
  * A backend whose every step concerns one key and is atomic by itself: most of them. A step may be carried out twice when an answer
@@ -21,8 +24,11 @@ export interface Entries {
   read(key: string): Promise<Entry | undefined>
   /** Writes under a key that holds nothing, not even what has expired. False: it does. */
   insert(key: string, entry: Entry): Promise<boolean>
-  /** Writes over the entry of this version if it expires after `aliveAt`. False: there is no such entry. */
-  overwrite(key: string, expected: Version, entry: Entry, aliveAt: EpochMs): Promise<boolean>
+  /**
+   * Writes over the entry of this version if it expires after `aliveAt`. `none`: there is no such entry. `perhaps`: there is none any
+   * more, but an answer was lost on the way, so it may have been written before that, and another has written over it.
+   */
+  overwrite(key: string, expected: Version, entry: Entry, aliveAt: EpochMs): Promise<Overwritten>
   /** Moves the expiry of a record that is alive at `now`; nothing else of it. */
   touch(key: string, expiresAt: EpochMs, now: EpochMs): Promise<void>
   /** At most `limit` entries of the keys after `after`, in their order; dead ones and tombstones too. Optional, as SessionStore.scan is. */
@@ -56,7 +62,7 @@ export function createEntryStore(kind: string, entries: Entries, clock: Clock): 
   async function create(key: string, own: Entry): Promise<WriteOutcome> {
     let dead: Entry | undefined
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
-      const isStored = dead ? await entries.overwrite(key, dead.version, own, WHATEVER_ITS_AGE) : await entries.insert(key, own)
+      const isStored = dead ? await entries.overwrite(key, dead.version, own, WHATEVER_ITS_AGE) === 'done' : await entries.insert(key, own)
       if (isStored) return storedAs(own)
       const held = await entries.read(key)
       if (held?.version === own.version) return storedAs(own)       // our own write, carried out before its answer was lost
@@ -67,9 +73,13 @@ export function createEntryStore(kind: string, entries: Entries, clock: Clock): 
   }
 
   async function replace(key: string, expected: Version, own: Entry): Promise<WriteOutcome> {
-    if (await entries.overwrite(key, expected, own, clock())) return storedAs(own)
+    const overwritten = await entries.overwrite(key, expected, own, clock())
+    if (overwritten === 'done') return storedAs(own)
     const held = await entries.read(key)
-    return held?.version === own.version ? storedAs(own) : refusalOf(living(held))
+    if (held?.version === own.version) return storedAs(own)
+    const refusal = refusalOf(living(held))
+    if (overwritten === 'perhaps' && refusal.outcome === 'conflict') throw new OutcomeUnknownError()
+    return refusal
   }
 
   async function destroy(key: string, tombstone: Entry): Promise<StoredRecord | undefined> {
@@ -80,7 +90,7 @@ export function createEntryStore(kind: string, entries: Entries, clock: Clock): 
       const alive = living(held)
       if (alive && !alive.bytes && alive.expiresAt >= tombstone.expiresAt) return undefined
       ended = alive && recordOf(alive)
-      const isStored = held ? await entries.overwrite(key, held.version, tombstone, WHATEVER_ITS_AGE) : await entries.insert(key, tombstone)
+      const isStored = held ? await entries.overwrite(key, held.version, tombstone, WHATEVER_ITS_AGE) === 'done' : await entries.insert(key, tombstone)
       if (isStored) return ended
     }
     throw crowded()

@@ -27,6 +27,8 @@ interface Call {
   readonly reject: (error: Error) => void
   readonly deadline: Deadline
   isSettled: boolean
+  /** Its connection was lost at least once. */
+  isRepeated: boolean
 }
 
 const FIRST_RETRY_MS = 25
@@ -85,7 +87,10 @@ export function createMemcachedClient({ server, timeoutMs }: MemcachedClientOpti
   function reopen(): void {
     isConnected = isCorked = false
     socket = undefined
-    for (const call of sent) if (!call.isSettled) waiting.add(call)
+    for (const call of sent) {
+      call.isRepeated = true
+      if (!call.isSettled) waiting.add(call)
+    }
     sent = []
     if (isClosed) return
     retry = setTimeout(open, retryMs).unref()
@@ -112,7 +117,7 @@ export function createMemcachedClient({ server, timeoutMs }: MemcachedClientOpti
     call.isSettled = true
     call.deadline.cancel()
     if (isRefusal) call.reject(new StoreRefusal(explain(reply.line)))
-    else call.resolve(reply)
+    else call.resolve(call.isRepeated ? { ...reply, isRepeated: true } : reply)
   }
 
   function expire(call: Call): void {
@@ -128,7 +133,7 @@ export function createMemcachedClient({ server, timeoutMs }: MemcachedClientOpti
   open()
   return {
     send: (answers, ...command) => new Promise((resolve, reject) => {
-      const call: Call = { answers, command, resolve, reject, deadline: deadlines.start(() => expire(call)), isSettled: false }
+      const call: Call = { answers, command, resolve, reject, deadline: deadlines.start(() => expire(call)), isSettled: false, isRepeated: false }
       if (isConnected) write(call)
       else waiting.add(call)
     }),

@@ -3,6 +3,8 @@ export interface MemcachedReply {
   readonly line: string
   readonly item?: { readonly value: Buffer; readonly cas: string }
   readonly stats?: ReadonlyMap<string, string>
+  /** The command may have been carried out before: its connection was lost, and it was sent again. */
+  readonly isRepeated?: boolean
 }
 
 const MAX_LINE_BYTES = 2_048

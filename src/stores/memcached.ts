@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { systemClock } from '../clock.ts'
 import type { EpochMs } from '../session/session.ts'
-import type { Entries, Entry } from './entry-store.ts'
+import type { Entries, Entry, Overwritten } from './entry-store.ts'
 import { createEntryStore } from './entry-store.ts'
 import type { MemcachedClient } from './memcached-client.ts'
 import { createMemcachedClient } from './memcached-client.ts'
@@ -58,15 +58,18 @@ export function createMemcachedStore(options: MemcachedStoreOptions): SessionSto
     return client.send(WRITTEN, `${command} ${name} 0 ${exptimeOf(entry.expiresAt, clock())} ${value.length}${cas && ` ${cas}`}\r\n`, value, '\r\n')
   }
 
-  /** Writes what `next` makes of the entry, until nothing came between; false when it makes nothing of it. */
-  async function update(key: string, next: (held: Entry) => Entry | undefined): Promise<boolean> {
+  /** Writes what `next` makes of the entry, until nothing came between, or it makes nothing of it. */
+  async function update(key: string, next: (held: Entry) => Entry | undefined): Promise<Overwritten> {
     const { client, name } = place(key)
+    let wasRepeated = false
     for (;;) {
       const held = await get(client, name)
       const entry = held && next(held.entry)
-      if (!entry) return false
-      const { line } = await put(client, 'cas', name, entry, held.cas)
-      if (line !== 'EXISTS') return line === 'STORED'
+      if (!entry) return wasRepeated ? 'perhaps' : 'none'
+      const { line, isRepeated = false } = await put(client, 'cas', name, entry, held.cas)
+      if (line === 'STORED') return 'done'
+      wasRepeated ||= isRepeated
+      if (line !== 'EXISTS') return wasRepeated ? 'perhaps' : 'none'
     }
   }
 

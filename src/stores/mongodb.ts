@@ -115,7 +115,12 @@ export function createMongodbStore(options: MongodbStoreOptions): SessionStore {
     },
     async overwrite(key, expected, entry, aliveAt) {
       const filter = { _id: key, version: expected, expiresAt: { $gt: new Date(aliveAt) } }
-      return (await run((documents) => documents.updateOne(filter, { $set: documentOf(entry) }))).matchedCount === 1
+      let attempts = 0
+      const { matchedCount } = await run((documents) => {
+        attempts++
+        return documents.updateOne(filter, { $set: documentOf(entry) })
+      })
+      return matchedCount === 1 ? 'done' : attempts > 1 ? 'perhaps' : 'none'
     },
     async touch(key, expiresAt, now) {
       const filter = { _id: key, data: { $ne: null }, expiresAt: { $gt: new Date(now) } }

@@ -7,6 +7,8 @@ export interface SqlResult {
   readonly rows: readonly (readonly unknown[])[]
   /** Rows inserted, updated or deleted. */
   readonly changes: number
+  /** It may have been carried out before: the connection was lost under it, and it was sent again. */
+  readonly isRepeated?: boolean
 }
 
 /** Rejects with a SqlRefusal when the server answered an error, with anything else when it did not answer. */

@@ -27,6 +27,8 @@ interface Call {
   readonly deadline: Deadline
   /** The one that carries it now. */
   connection: SqlConnection | undefined
+  /** The connection was lost under it at least once. */
+  isRepeated: boolean
 }
 
 const FIRST_RETRY_MS = 25
@@ -60,7 +62,7 @@ export function createSqlPool({ connect, size, timeoutMs }: SqlPoolOptions): Sql
     connection.run(call.text, call.values).then((result) => {
       if (connections.get(connection) !== call) return              // given up, or sent again elsewhere
       call.deadline.cancel()
-      call.resolve(result)
+      call.resolve(call.isRepeated ? { ...result, isRepeated: true } : result)
       retryMs = 0
       lastError = undefined
       release(connection)
@@ -91,6 +93,7 @@ export function createSqlPool({ connect, size, timeoutMs }: SqlPoolOptions): Sql
     connection.destroy()
     if (!call) return grow()
     pause(error)
+    call.isRepeated = true
     dispatch(call)
   }
 
@@ -144,7 +147,7 @@ export function createSqlPool({ connect, size, timeoutMs }: SqlPoolOptions): Sql
   return {
     run(text, values) {
       return new Promise((resolve, reject) => {
-        const call: Call = { text, values, resolve, reject, deadline: deadlines.start(() => expire(call)), connection: undefined }
+        const call: Call = { text, values, resolve, reject, deadline: deadlines.start(() => expire(call)), connection: undefined, isRepeated: false }
         dispatch(call)
       })
     },

@@ -88,7 +88,8 @@ export function createSqlStore({ kind, database, dialect }: SqlBackend, options:
       return (await run(statements.insert, [key, version, bytes ?? null, expiresAt])).changes === 1
     },
     async overwrite(key, expected, { version, bytes, expiresAt }, aliveAt) {
-      return (await run(statements.overwrite, [version, bytes ?? null, expiresAt, key, expected, aliveAt])).changes === 1
+      const { changes, isRepeated } = await run(statements.overwrite, [version, bytes ?? null, expiresAt, key, expected, aliveAt])
+      return changes === 1 ? 'done' : isRepeated ? 'perhaps' : 'none'
     },
     async touch(key, expiresAt, now) {
       await run(statements.touch, [expiresAt, key, now])
