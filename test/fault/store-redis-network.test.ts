@@ -112,6 +112,25 @@ test('a write whose answer was lost is recognised when it is sent again', async 
   }
 })
 
+test('a write whose answer was lost, and over which another wrote, is unknown: never a conflict, which would say that it was not stored', async () => {
+  await using server = await startRedis()
+  await using relay = await startRelay(server.port)
+  const store = openRedis({ url: `redis://${relay.address}` })
+  const witness = openRedis(server)
+  await serves(store)
+  await serves(witness)
+  const first = versionOf(await store.create('a', bytes, inAnHour()))
+  const version = versionOf(await store.replace('a', first, bytes, inAnHour()))            // now the server knows the script
+  relay.set({ hold: true }, 'down')
+  const writing = store.replace('a', version, Buffer.from('ours'), inAnHour())
+  await waitFor(async () => await server.command('GETRANGE', 'session:a', '33', '-1') === 'ours', 'write that arrived')
+  versionOf(await witness.replace('a', (await witness.load('a'))!.version, Buffer.from('theirs'), inAnHour()))
+  relay.resetAll()
+  relay.set({ hold: undefined }, 'down')
+  await expect(writing).rejects.toThrow(/unknown whether it was stored/)
+  expect(await store.replace('a', version, bytes, inAnHour())).toMatchObject({ outcome: 'conflict' })
+})
+
 test('refused connections are named, and the next accepted one serves', async () => {
   await using server = await startRedis()
   await using relay = await startRelay(server.port)

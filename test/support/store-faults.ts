@@ -194,6 +194,27 @@ export function testNetworkFaults<Server extends ServerProcess & { readonly port
     }
   })
 
+  test.runIf(subject.isOneStep)('a write whose answer was lost, and over which another wrote, is unknown: never a conflict, which would say that it was not stored', async () => {
+    const key = randomUUID()
+    await using relay = await startRelay(server.port)
+    const store = open(relay.address, PATIENT_MS)
+    const witness = open(address(), PATIENT_MS)
+    await serves(store)
+    const first = versionOf(await store.create(key, bytes, inAnHour()))
+    const version = versionOf(await store.replace(key, first, bytes, inAnHour()))      // a statement is prepared once on each connection
+    relay.set({ hold: true }, 'down')
+    const writing = store.replace(key, version, Buffer.from('ours'), inAnHour())
+    const arrived = await waitFor(async () => {
+      const record = await witness.load(key)
+      return record && Buffer.from(record.bytes).toString() === 'ours' ? record : undefined
+    }, 'write that arrived')
+    versionOf(await witness.replace(key, arrived.version, Buffer.from('theirs'), inAnHour()))
+    relay.resetAll()
+    relay.set({ hold: undefined }, 'down')
+    await expect(writing).rejects.toThrow(/unknown whether it was stored/)
+    expect(await store.replace(key, version, bytes, inAnHour())).toMatchObject({ outcome: 'conflict' })
+  })
+
   test('a destroy whose answer was lost still returns the record it ended', async () => {
     const key = randomUUID()
     await using relay = await startRelay(server.port)
