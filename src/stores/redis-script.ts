@@ -27,9 +27,10 @@ local function read(key)
   if (kind ~= 'R' and kind ~= 'T') or not expiry or #head < 33 then return false end
   return true, expiry > now, kind, string.sub(head, 2, 17), expiry
 end
-local function store(key, value, expiry)
+local function expireAt(key, digits) redis.call('PEXPIREAT', key, string.format('%.0f', tonumber(digits))) end
+local function store(key, value)
   redis.call('SET', key, value)
-  redis.call('PEXPIREAT', key, expiry)
+  expireAt(key, string.sub(value, 18, 33))
   return 'S'
 end
 local function answer(key, at)
@@ -42,35 +43,36 @@ for i = 1, #KEYS do answers[i] = answer(KEYS[i], 2 + (i - 1) * ${width}) end
 return answers`)
 }
 
-/** For each key: value, its expiry. */
-export const CREATE = perKey(2, `
+/** For each key: the value. */
+export const CREATE = perKey(1, `
   if live and kind == 'T' then return 'M' end
   if live and version == string.sub(ARGV[at], 2, 17) then return 'S' end -- our own write, sent again after a lost reply
   if live then return 'C' .. redis.call('GET', key) end
-  return store(key, ARGV[at], ARGV[at + 1])`)
+  return store(key, ARGV[at])`)
 
-/** For each key: value, its expiry, the expected version. */
-export const REPLACE = perKey(3, `
+/** For each key: the value, the expected version. */
+export const REPLACE = perKey(2, `
   if not live or kind == 'T' then return 'M' end
   if version == string.sub(ARGV[at], 2, 17) then return 'S' end -- our own write, sent again after a lost reply
-  if version ~= ARGV[at + 2] then return 'C' .. redis.call('GET', key) end
-  return store(key, ARGV[at], ARGV[at + 1])`)
+  if version ~= ARGV[at + 1] then return 'C' .. redis.call('GET', key) end
+  return store(key, ARGV[at])`)
 
-/** For each key: the new expiry in 16 digits, the same as a number. */
-export const TOUCH = perKey(2, `
+/** For each key: the new expiry in 16 digits. */
+export const TOUCH = perKey(1, `
   if not live or kind == 'T' then return 'N' end
   redis.call('SETRANGE', key, 17, ARGV[at])
-  redis.call('PEXPIREAT', key, ARGV[at + 1])
+  expireAt(key, ARGV[at])
   return 'S'`)
 
 /**
- * For one key: the tombstone, its expiry. A server out of memory takes no new value but does delete: then the session ends without a
+ * For one key: the tombstone. A server out of memory takes no new value but does delete: then the session ends without a
  * tombstone, and a late replace still finds nothing.
  */
-export const DESTROY: RedisScript = { isAlone: true, ...perKey(2, `
-  if live and kind == 'T' and expiry >= tonumber(ARGV[at + 1]) then return 'N' end
+export const DESTROY: RedisScript = { isAlone: true, ...perKey(1, `
+  local digits = string.sub(ARGV[at], 18, 33)
+  if live and kind == 'T' and expiry >= tonumber(digits) then return 'N' end
   local ended = 'N'
   if live and kind == 'R' then ended = 'E' .. redis.call('GET', key) end
   local stored = redis.pcall('SET', key, ARGV[at])
-  if stored.err then redis.call('DEL', key) else redis.call('PEXPIREAT', key, ARGV[at + 1]) end
+  if stored.err then redis.call('DEL', key) else expireAt(key, digits) end
   return ended`) }

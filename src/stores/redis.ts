@@ -69,21 +69,21 @@ export function createRedisStore(options: RedisStoreOptions): SessionStore {
 
     create(key, bytes, expiresAt) {
       const version = mintVersion()
-      return write('create', CREATE, key, version, [encode('R', version, expiresAt, bytes), String(expiresAt)])
+      return write('create', CREATE, key, version, [encode('R', version, expiresAt, bytes)])
     },
 
     replace(key, expected, bytes, expiresAt) {
       const version = mintVersion()
-      return write('replace', REPLACE, key, version, [encode('R', version, expiresAt, bytes), String(expiresAt), expected])
+      return write('replace', REPLACE, key, version, [encode('R', version, expiresAt, bytes), expected])
     },
 
     touch(key, expiresAt) {
-      return run('touch', TOUCH, key, [digitsOf(expiresAt), String(expiresAt)], () => undefined)
+      return run('touch', TOUCH, key, [digitsOf(expiresAt)], () => undefined)
     },
 
     destroy(key, tombstoneUntil) {
       const tombstone = encode('T', mintVersion(), tombstoneUntil, new Uint8Array(0))
-      return run('destroy', DESTROY, key, [tombstone, String(tombstoneUntil)], (reply) => reply[0] === ENDED ? decode(reply.subarray(1)) : undefined)
+      return run('destroy', DESTROY, key, [tombstone], (reply) => reply[0] === ENDED ? decode(reply.subarray(1)) : undefined)
     },
 
     async scan(cursor, limit) {
