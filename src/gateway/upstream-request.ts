@@ -26,8 +26,9 @@ export function upstreamHeadersOf(gateway: Gateway, admitted: Admitted, opened: 
 }
 
 /**
- * The assertion; undefined where the route has none. Signed also for "no session", so that its absence can never be forged. Never truncated: too large is an error; but an app behind an
- * adapter has its session in its own cookie and does not read this, so there it is left out.
+ * The assertion; undefined where the route has none. Signed also for "no session", so that its absence can never be forged. Never
+ * truncated: too large is an error; but an app behind an adapter has its session in its own cookie and does not read this, so there it is
+ * left out.
  */
 export function assertionFor(gateway: Gateway, { route }: Admitted, opened: Opened): string | undefined {
   if (route.session === 'none') return undefined

@@ -1,5 +1,6 @@
-import { connect as connectPlain, isIP, type Socket } from 'node:net'
+import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
+import { placeOf, type TargetTls } from './target-place.ts'
 import { UpstreamConnection, type OutgoingRequest, type ResponseHandler } from './upstream-connection.ts'
 
 export interface PoolOptions {
@@ -11,7 +12,7 @@ export interface PoolOptions {
   readonly connectMs: number
   /** Response head limit, bytes. */
   readonly maxHeadBytes: number
-  readonly tls: { readonly ca: string | undefined; readonly servername: string | undefined; readonly rejectUnauthorized: boolean }
+  readonly tls: TargetTls
 }
 
 /** The connections to one server. */
@@ -197,25 +198,19 @@ function keepAliveMsOf({ keepAliveMs }: UpstreamConnection): number {
 type Connect = (done: (error: ConnectFailedError | undefined, socket?: Socket) => void) => void
 
 /** Opens a connection in at most `connectMs`. */
-function connectorOf({ origin, socketPath, connectMs, tls }: PoolOptions): Connect {
-  const { hostname, port, protocol } = new URL(origin)
-  const isTls = protocol === 'https:'
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const place = socketPath === undefined ? { host, port: Number(port || (isTls ? 443 : 80)) } : { path: socketPath }
-  const common = { ...place, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, allowHalfOpen: true }
+function connectorOf(options: PoolOptions): Connect {
+  const { connectMs } = options
+  const { address, tls } = placeOf(options, options.tls)
+  const common = {
+    ...('socketPath' in address ? { path: address.socketPath } : address),
+    noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000, allowHalfOpen: true,
+  }
   let session: Buffer | undefined
 
   function open(): Socket {
-    if (!isTls) return connectPlain(common)
-    return connectTls({
-      ...common,
-      ALPNProtocols: ['http/1.1'],
-      ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-      rejectUnauthorized: tls.rejectUnauthorized,
-      // An address is no server name (RFC 6066 section 3); the certificate is held to it all the same.
-      servername: tls.servername ?? (isIP(host) ? '' : host),
-      ...(session ? { session } : {}),
-    }).on('session', (fresh: Buffer) => { session = fresh })
+    if (!tls) return connectPlain(common)
+    return connectTls({ ...common, ...tls, ALPNProtocols: ['http/1.1'], ...(session ? { session } : {}) })
+      .on('session', (fresh: Buffer) => { session = fresh })
   }
 
   return (done) => {
@@ -231,6 +226,6 @@ function connectorOf({ origin, socketPath, connectMs, tls }: PoolOptions): Conne
       done(error)
     }
     socket.on('error', onError)
-    socket.once(isTls ? 'secureConnect' : 'connect', () => settle())
+    socket.once(tls ? 'secureConnect' : 'connect', () => settle())
   }
 }

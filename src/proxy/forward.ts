@@ -7,7 +7,7 @@ import type { RawHeaders } from '../http/field-names.ts'
 import { ConnectFailedError } from './connection-pool.ts'
 import type { Deadlines, Watched } from './deadlines.ts'
 import { discardRest, Upload, type UploadWatcher } from './upload.ts'
-import { ConnectionLostError, type ResponseHandler, type RunningExchange } from './upstream-connection.ts'
+import { ConnectionLostError, type OutgoingRequest, type ResponseHandler, type RunningExchange } from './upstream-connection.ts'
 import type { Target, Upstream } from './upstream-pool.ts'
 
 /** All in ms; 0 means no limit. */
@@ -28,20 +28,10 @@ export interface ClientLimits {
   readonly responseIdleMs: number
 }
 
-export interface ForwardRequest {
-  readonly method: string
-  /** Origin-form, byte-exact as it came (RFC 9112 section 3.2.1). */
-  readonly target: string
-  /** Empty: none was sent (HTTP/1.0). */
-  readonly host: string
-  /** Complete: nothing is added after this but Host and framing. */
-  readonly headers: string[]
-  /** As OutgoingRequest has it. */
-  readonly ownLine: string
+/** What is asked of an upstream, its body as the client sends it. */
+export interface ForwardRequest extends Omit<OutgoingRequest, 'body'> {
   /** Undefined when the request has no body. */
   readonly body: IncomingMessage | undefined
-  /** Of the body; undefined: it comes in chunks. */
-  readonly contentLength: number | undefined
   readonly maxBodyBytes: number
   readonly limits: ClientLimits
   readonly onEarlyHints: ((headers: RawHeaders) => void) | undefined

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { freshRequest } from './fresh-request.ts'
-import type { TargetOptions, UpstreamOptions } from './upstream-pool.ts'
+import type { TargetTls } from './target-place.ts'
+import type { TargetOptions } from './upstream-pool.ts'
 
 export interface HealthOptions {
   readonly failures: number
@@ -25,7 +26,7 @@ export interface TargetHealth {
   stop(): void
 }
 
-export function createTargetHealth(target: TargetOptions, tls: UpstreamOptions['tls'], options: HealthOptions, onChange: (isHealthy: boolean) => void): TargetHealth {
+export function createTargetHealth(target: TargetOptions, tls: TargetTls, options: HealthOptions, onChange: (isHealthy: boolean) => void): TargetHealth {
   let failuresInARow = 0
   let outUntil = 0
 

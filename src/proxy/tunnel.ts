@@ -103,7 +103,7 @@ export class Tunnel {
 }
 
 function send(target: Target, { tls, maxResponseHeaderBytes }: Upstream, { target: path, headers }: UpgradeRequest): ClientRequest {
-  const outgoing = freshRequest(target, tls, { path, maxHeaderSize: maxResponseHeaderBytes, headers: headers })
+  const outgoing = freshRequest(target, tls, { path, maxHeaderSize: maxResponseHeaderBytes, headers })
   // Fields beyond a count would silently be lost, a mutation among them.
   outgoing.maxHeadersCount = 0
   return outgoing

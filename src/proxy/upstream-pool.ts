@@ -1,4 +1,5 @@
 import { createConnectionPool, type ConnectionPool } from './connection-pool.ts'
+import type { TargetTls } from './target-place.ts'
 import { createTargetHealth, type TargetHealth } from './target-health.ts'
 
 /** One server of an app. */
@@ -17,7 +18,7 @@ export interface UpstreamOptions {
   readonly connectMs: number
   /** Response head limit, bytes. */
   readonly maxResponseHeaderBytes: number
-  readonly tls: { readonly ca: string | undefined; readonly servername: string | undefined; readonly rejectUnauthorized: boolean }
+  readonly tls: TargetTls
   readonly health: { readonly failures: number; readonly cooldownMs: number; readonly path: string | undefined; readonly intervalMs: number; readonly timeoutMs: number }
   readonly onHealthChange: (target: string, isHealthy: boolean) => void
 }
@@ -31,7 +32,7 @@ export interface Target extends TargetOptions {
 export interface Upstream {
   readonly name: string
   readonly targets: readonly Target[]
-  readonly tls: UpstreamOptions['tls']
+  readonly tls: TargetTls
   readonly maxResponseHeaderBytes: number
   /** The next healthy target in turn that was not tried yet; any untried one when none is healthy; undefined when all were tried. */
   choose(tried: readonly Target[]): Target | undefined
