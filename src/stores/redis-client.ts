@@ -44,9 +44,11 @@ export interface RedisClient {
   send(name: string, args: (string | Buffer)[]): Promise<Buffer | null>
   /** The string at a key. Of several asked for in one turn of the event loop, all are asked for at once, where one node has them all. */
   get(key: string): Promise<Buffer | null>
+  /** Runs a script, by digest; its source is sent where the server does not know it (SCRIPT FLUSH, failover). `keysAndArgs` begins with the number of keys. */
+  evaluate(script: RedisScript, keysAndArgs: readonly (string | Buffer)[]): Promise<unknown>
   /**
    * Runs the script on the key, with what it takes for each, and gives its answer. Those of one turn are run at once as `get` asks, so
-   * running again after a failure must do no harm. By digest; the source is sent where the server does not know it (SCRIPT FLUSH, failover).
+   * running again after a failure must do no harm.
    */
   run(script: RedisScript, key: string, args: readonly (string | Buffer)[]): Promise<Answer>
   /**
@@ -182,25 +184,31 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
     return values
   }
 
+  async function evaluate(script: RedisScript, keysAndArgs: readonly (string | Buffer)[], attempt?: Attempt): Promise<unknown> {
+    try {
+      return await send('evalsha', [script.sha1, ...keysAndArgs], attempt)
+    } catch (error) {
+      if (!(error instanceof StoreRefusal && error.message.startsWith('NOSCRIPT'))) throw error
+      return send('eval', [script.source, ...keysAndArgs], attempt)
+    }
+  }
+
   function runAll(script: RedisScript): (runs: readonly Run[], isAgain: boolean) => Promise<Answer[]> {
     return async (runs, isAgain) => {
       const attempt: Attempt = { isRepeated: isAgain }
-      const answers = await send('evalsha', commandOf(script.sha1, runs), attempt).catch((error: unknown) => {
-        if (!(error instanceof StoreRefusal && error.message.startsWith('NOSCRIPT'))) throw error
-        return send('eval', commandOf(script.source, runs), attempt)
-      }) as unknown as Buffer[]
+      const answers = await evaluate(script, keysAndArgsOf(runs), attempt) as Buffer[]
       const isRepeated = attempt.isRepeated === true
       return answers.map((bytes) => ({ bytes, isRepeated }))
     }
   }
 
   /** By loops: flatMap costs V8 as much as the rest of the command. */
-  function commandOf(script: string, runs: readonly Run[]): (string | Buffer)[] {
-    const command: (string | Buffer)[] = [script, String(runs.length)]
-    for (const { key } of runs) command.push(key)
-    command.push(String(options.clock()))
-    for (const { args } of runs) for (const arg of args) command.push(arg)
-    return command
+  function keysAndArgsOf(runs: readonly Run[]): (string | Buffer)[] {
+    const list: (string | Buffer)[] = [String(runs.length)]
+    for (const { key } of runs) list.push(key)
+    list.push(String(options.clock()))
+    for (const { args } of runs) for (const arg of args) list.push(arg)
+    return list
   }
 
   const isDivisible = (error: unknown): boolean => error instanceof StoreRefusal
@@ -219,6 +227,7 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
   return {
     send,
     get,
+    evaluate: (script, keysAndArgs) => evaluate(script, keysAndArgs),
     run: (script, key, args) => runnerOf(script)({ key, args }),
     ...(client instanceof Cluster && { partOf: (key: string) => client.slots[slotOf(key)]?.[0] ?? '' }),
 

@@ -44,13 +44,7 @@ export function createSharedRedisStore(options: SharedRedisOptions): SessionStor
 
   async function run(script: RedisScript, key: string, args: readonly (string | Buffer)[]): Promise<Buffer> {
     const record = keyPrefix + key
-    const keysAndArgs = ['2', record, `${ASIDE_PREFIX}{${record}}`, ...args]
-    try {
-      return await client.send('evalsha', [script.sha1, ...keysAndArgs]) as Buffer
-    } catch (error) {
-      if (!(error instanceof StoreRefusal && error.message.startsWith('NOSCRIPT'))) throw error
-      return await client.send('eval', [script.source, ...keysAndArgs]) as Buffer
-    }
+    return await client.evaluate(script, ['2', record, `${ASIDE_PREFIX}{${record}}`, ...args]) as Buffer
   }
 
   async function attempt<T>(operation: string, step: () => Promise<T>): Promise<T> {
