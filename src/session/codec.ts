@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { SessionCorruptError } from '../errors.ts'
 import { dataTextOf } from './data-text.ts'
+import { recordBytesOf } from './record-text.ts'
 import { isJsonObject, type EpochMs, type StoredSession } from './session.ts'
 import type { SubjectEntry, SubjectRecord } from './subjects.ts'
 
@@ -35,7 +36,7 @@ const TAG_BYTES = 16
 /** Version byte 1, then JSON in UTF-8. */
 export function createPlainCodec(): Codec {
   return {
-    encode: (_key, envelope) => Buffer.from(`\x01${textOf(envelope)}`),
+    encode: (_key, envelope) => recordBytesOf(`\x01${textOf(envelope)}`),
     decode(_key, bytes) {
       checkVersion(bytes, PLAIN)
       return envelopeOf(asBuffer(bytes).toString('utf8', 1))

@@ -1,7 +1,11 @@
-interface Waiting<Item, Reply> {
-  readonly item: Item
-  readonly resolve: (reply: Reply) => void
-  readonly reject: (error: unknown) => void
+/** Keys at most that a server is asked for at once: it works on so many without a pause. */
+export const MAX_BATCH = 64
+
+/** What becomes of a reply, or of its absence. */
+export interface Understanding<Reply, T> {
+  read(reply: Reply): T
+  /** The error to reject with, for whatever kept the reply away or for what `read` threw. */
+  explain(error: unknown): Error
 }
 
 export interface BatchOptions<Item, Reply> {
@@ -15,8 +19,10 @@ export interface BatchOptions<Item, Reply> {
   readonly atEndOfTurn: (flush: () => void) => void
 }
 
+export type Ask<Item, Reply> = <T>(item: Item, understanding: Understanding<Reply, T>) => Promise<T>
+
 /** Gathers what one turn of the event loop asks for and asks once: a call to a server costs about the same for one item as for twenty. */
-export function createBatches<Item, Reply>({ limit, ask, isDivisible, atEndOfTurn }: BatchOptions<Item, Reply>): (item: Item) => Promise<Reply> {
+export function createBatches<Item, Reply>({ limit, ask, isDivisible, atEndOfTurn }: BatchOptions<Item, Reply>): Ask<Item, Reply> {
   let gathered: Waiting<Item, Reply>[] = []
 
   function flush(): void {
@@ -27,14 +33,35 @@ export function createBatches<Item, Reply>({ limit, ask, isDivisible, atEndOfTur
 
   function send(batch: readonly Waiting<Item, Reply>[], isAgain: boolean): void {
     ask(batch.map(({ item }) => item), isAgain).then((replies) => {
-      for (let i = 0; i < batch.length; i++) batch[i]!.resolve(replies[i] as Reply)
+      for (let i = 0; i < batch.length; i++) batch[i]!.answered(replies[i] as Reply)
     }, (error: unknown) => {
       if (batch.length > 1 && isDivisible(error)) for (const one of batch) send([one], true)
-      else for (const { reject } of batch) reject(error)
+      else for (const one of batch) one.failed(error)
     })
   }
 
-  return (item) => new Promise((resolve, reject) => {
-    if (gathered.push({ item, resolve, reject }) === 1) atEndOfTurn(flush)
+  return <T>(item: Item, understanding: Understanding<Reply, T>) => new Promise<T>((resolve, reject) => {
+    if (gathered.push(new Waiting(item, understanding, resolve as (value: unknown) => void, reject)) === 1) atEndOfTurn(flush)
   })
+}
+
+class Waiting<Item, Reply> {
+  constructor(
+    readonly item: Item,
+    private readonly understanding: Understanding<Reply, unknown>,
+    private readonly resolve: (value: unknown) => void,
+    private readonly reject: (error: Error) => void,
+  ) {}
+
+  answered(reply: Reply): void {
+    try {
+      this.resolve(this.understanding.read(reply))
+    } catch (error) {
+      this.failed(error)
+    }
+  }
+
+  failed(error: unknown): void {
+    this.reject(this.understanding.explain(error))
+  }
 }

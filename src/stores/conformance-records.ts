@@ -23,6 +23,16 @@ export const recordCases: CaseTable = [
     assert.deepEqual(second, first)
   }],
 
+  ['many loads at once each find what is under their own key', async ({ store, stored, key, inMinutes }) => {
+    const records = await Promise.all(Array.from({ length: 70 }, (_, index) => stored(bytesOf(`record ${index}`))))
+    const ended = await stored(bytesOf('ended'))
+    await store.destroy(ended.key, inMinutes(5))
+    const [first, second, third, ...found] = await Promise.all([key(), ended.key, key(), ...records.map((record) => record.key)].map((one) => store.load(one)))
+    assert.deepEqual([first, second, third], [undefined, undefined, undefined])
+    for (const [index, record] of found.entries()) assertHolds(record, bytesOf(`record ${index}`))
+    for (const twice of await Promise.all([store.load(records[1]!.key), store.load(records[1]!.key)])) assertHolds(twice, bytesOf('record 1'))
+  }],
+
   ['create on a live record is a conflict and leaves it', async ({ store, stored, inMinutes }) => {
     const { key, version } = await stored(bytesOf('first'))
     assertConflict(await store.create(key, bytesOf('second'), inMinutes(60)), version, bytesOf('first'))

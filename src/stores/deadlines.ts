@@ -3,6 +3,11 @@ export interface Deadline {
   cancel(): void
 }
 
+/** Who is told when it is over. */
+export interface Expiring {
+  expire(): void
+}
+
 /**
  * Deadlines of one fixed length, on one timer for all of them: they fall due in the order they were started, so the timer waits for
  * the oldest alone. Starting and cancelling move a few references. An expiry may come up to 2 ms late, never early.
@@ -14,8 +19,8 @@ export class Deadlines {
 
   constructor(private readonly delayMs: number) {}
 
-  start(expire: () => void): Deadline {
-    const link = new Link(this, performance.now() + this.delayMs, expire, this.last)
+  start(expiring: Expiring, now = performance.now()): Deadline {
+    const link = new Link(this, now + this.delayMs, expiring, this.last)
     if (this.last) this.last.next = link
     else this.first = link
     this.last = link
@@ -43,7 +48,7 @@ export class Deadlines {
     while (this.first && this.first.at <= now) {
       const due = this.first
       this.remove(due)
-      due.expire()
+      due.expiring.expire()
     }
     if (this.first) this.arm(this.first.at - now)
   }
@@ -52,7 +57,7 @@ export class Deadlines {
 class Link implements Deadline {
   next: Link | undefined
 
-  constructor(private readonly list: Deadlines, readonly at: number, readonly expire: () => void, public previous: Link | undefined) {}
+  constructor(private readonly list: Deadlines, readonly at: number, readonly expiring: Expiring, public previous: Link | undefined) {}
 
   cancel(): void {
     this.list.remove(this)

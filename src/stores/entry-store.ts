@@ -1,7 +1,8 @@
 import type { Clock } from '../clock.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { EpochMs, Version } from '../session/session.ts'
-import { OutcomeUnknownError } from './refusal.ts'
+import { createBatches, MAX_BATCH } from './batches.ts'
+import { OutcomeUnknownError, StoreRefusal } from './refusal.ts'
 import type { ScanPage, SessionStore, StoredRecord, WriteOutcome } from './store.ts'
 import { mintVersion } from './version.ts'
 
@@ -22,6 +23,8 @@ export type Overwritten = 'done' | 'none' | 'perhaps'
 export interface Entries {
   /** The entry, also when it has expired. */
   read(key: string): Promise<Entry | undefined>
+  /** The entries there are of two keys or more, at most MAX_BATCH, where that costs about as much as of one. Optional. */
+  readAll?(keys: readonly string[]): Promise<ReadonlyMap<string, Entry>>
   /** Writes under a key that holds nothing, not even what has expired. False: it does. */
   insert(key: string, entry: Entry): Promise<boolean>
   /**
@@ -49,6 +52,10 @@ const MAX_ATTEMPTS = 1_000
 /** The contract of SessionStore over conditional writes: versions are minted here, and time is the gateway's. */
 export function createEntryStore(kind: string, entries: Entries, clock: Clock): SessionStore {
   const living = (entry: Entry | undefined) => entry && entry.expiresAt > clock() ? entry : undefined
+  const recordIn = (entry: Entry | undefined) => {
+    const alive = living(entry)
+    return alive && recordOf(alive)
+  }
 
   /** `step` begins at once, so that the caller's bytes are copied before it can change them. */
   async function run<T>(operation: string, step: () => Promise<T>): Promise<T> {
@@ -96,12 +103,25 @@ export function createEntryStore(kind: string, entries: Entries, clock: Clock): 
     throw crowded()
   }
 
+  /** What one turn of the event loop loads is read at once. */
+  function loadTogether(readAll: NonNullable<Entries['readAll']>): SessionStore['load'] {
+    async function ask(keys: readonly string[]): Promise<(Entry | undefined)[]> {
+      const [first, ...others] = keys
+      if (others.length === 0) return [await entries.read(first!)]
+      const found = await readAll(keys)
+      return keys.map((key) => found.get(key))
+    }
+    const find = createBatches({ limit: MAX_BATCH, ask, isDivisible: (error) => error instanceof StoreRefusal, atEndOfTurn: setImmediate })
+    const loading = { read: recordIn, explain: (error: unknown) => new StoreUnavailableError(kind, 'load', error) }
+    return (key) => find(key, loading)
+  }
+
   /** The page of keys that follow the cursor, which is a key. Keyset, not offset: what comes and goes meanwhile moves nothing. */
   async function scan(page: NonNullable<Entries['page']>, cursor: string = FIRST, limit: number): Promise<ScanPage> {
     const size = Math.min(limit, MAX_PAGE)
     const found = await page(cursor, size)
     const records = found.flatMap(([key, entry]) => {
-      const record = living(entry) && recordOf(entry)
+      const record = recordIn(entry)
       return record ? [[key, record] as const] : []
     })
     return { records, next: found.length < size ? undefined : found.at(-1)?.[0] }
@@ -110,12 +130,9 @@ export function createEntryStore(kind: string, entries: Entries, clock: Clock): 
   return {
     kind,
 
-    load: (key) => run('load', async () => {
-      const alive = living(await entries.read(key))
-      return alive && recordOf(alive)
-    }),
-    create: (key, bytes, expiresAt) => run('create', () => create(key, entryOf(Uint8Array.from(bytes), expiresAt))),
-    replace: (key, expected, bytes, expiresAt) => run('replace', () => replace(key, expected, entryOf(Uint8Array.from(bytes), expiresAt))),
+    load: entries.readAll ? loadTogether(entries.readAll) : (key) => run('load', async () => recordIn(await entries.read(key))),
+    create: (key, bytes, expiresAt) => run('create', () => create(key, entryOf(Buffer.from(bytes), expiresAt))),
+    replace: (key, expected, bytes, expiresAt) => run('replace', () => replace(key, expected, entryOf(Buffer.from(bytes), expiresAt))),
     touch: (key, expiresAt) => run('touch', () => entries.touch(key, expiresAt, clock())),
     destroy: (key, tombstoneUntil) => run('destroy', () => destroy(key, entryOf(undefined, tombstoneUntil))),
     ...(entries.page && { scan: (cursor, limit) => run('scan', () => scan(entries.page!, cursor, limit)) }),

@@ -70,13 +70,13 @@ export function createFileStore(options: FileStoreOptions): SessionStore {
     },
 
     create(key, bytes, expiresAt) {
-      const own = Uint8Array.from(bytes)
+      const own = Buffer.from(bytes)
       return update('create', key, (held) =>
         held ? { result: () => refusalOf(held) } : { write: { bytes: own, expiresAt }, result: stored })
     },
 
     replace(key, expected, bytes, expiresAt) {
-      const own = Uint8Array.from(bytes)
+      const own = Buffer.from(bytes)
       return update('replace', key, (held) => {
         if (!held?.bytes) return { result: () => ({ outcome: 'missing' }) }
         if (String(held.version) !== expected) return { result: () => refusalOf(held) }

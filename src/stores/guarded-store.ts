@@ -1,9 +1,9 @@
 import { StoreUnavailableError } from '../errors.ts'
 import type { Circuit } from './circuit.ts'
 import { createCircuit } from './circuit.ts'
-import { Deadlines } from './deadlines.ts'
+import { Deadlines, type Deadline, type Expiring } from './deadlines.ts'
 import { StoreRefusal } from './refusal.ts'
-import type { SessionStore, WriteOutcome } from './store.ts'
+import type { SessionStore, StoredRecord, WriteOutcome } from './store.ts'
 
 export type StoreOperation = 'load' | 'create' | 'replace' | 'touch' | 'destroy' | 'scan' | 'ping'
 /** `hit` and `absent` of a load, the three of a write, `ok` of all else; `unavailable` when the call rejected. */
@@ -31,7 +31,7 @@ export interface GuardOptions {
  */
 export function guardStore(store: SessionStore, options: GuardOptions = {}): SessionStore {
   const { timeoutMs, failureThreshold = 5, onCall } = options
-  const deadlines = timeoutMs === undefined ? undefined : new Deadlines(timeoutMs)
+  const watch: Watch = { kind: store.kind, timeoutMs, deadlines: timeoutMs === undefined ? undefined : new Deadlines(timeoutMs), onCall }
   const whole = minding(() => store.ping())
   const parts = new Map<string, Circuit>()
 
@@ -59,26 +59,15 @@ export function guardStore(store: SessionStore, options: GuardOptions = {}): Ses
   }
 
   function settle<T>(circuit: Circuit, operation: StoreOperation, start: () => Promise<T>, outcomeOf: (value: T) => StoreCallOutcome): Promise<T> {
-    const running = new Running(operation, outcomeOf, circuit, store.kind, onCall)
-    const answered = begun(start)
-    if (!deadlines) return answered.then((value) => running.succeeded(value), (error: unknown) => Promise.reject(running.failed(error)))
     return new Promise((resolve, reject) => {
-      const deadline = deadlines.start(() => reject(running.failed(new Error(`no answer within ${timeoutMs} ms`))))
-      answered.then((value) => {
-        if (running.isSettled) return
-        deadline.cancel()
-        resolve(running.succeeded(value))
-      }, (error: unknown) => {
-        if (running.isSettled) return
-        deadline.cancel()
-        reject(running.failed(error))
-      })
+      const running = new Running(watch, circuit, operation, outcomeOf, resolve, reject)
+      begun(start).then((value) => running.answered(value), (error: unknown) => running.failed(error))
     })
   }
 
   return {
     kind: store.kind,
-    load: (key) => call(circuitOf(key), 'load', () => store.load(key), (record) => record ? 'hit' : 'absent'),
+    load: (key) => call(circuitOf(key), 'load', () => store.load(key), found),
     create: (key, bytes, expiresAt) => call(circuitOf(key), 'create', () => store.create(key, bytes, expiresAt), written),
     replace: (key, expected, bytes, expiresAt) => call(circuitOf(key), 'replace', () => store.replace(key, expected, bytes, expiresAt), written),
     touch: (key, expiresAt) => call(circuitOf(key), 'touch', () => store.touch(key, expiresAt), ok),
@@ -92,36 +81,55 @@ export function guardStore(store: SessionStore, options: GuardOptions = {}): Ses
   }
 }
 
-/** A call that has not settled: the first to say how it ended decides. */
-class Running<T> {
-  isSettled = false
+/** What all calls of a store have in common. */
+interface Watch {
+  readonly kind: string
+  readonly timeoutMs: number | undefined
+  readonly deadlines: Deadlines | undefined
+  readonly onCall: GuardOptions['onCall']
+}
+
+/** A call on its way: the first to say how it ended decides. */
+class Running<T> implements Expiring {
+  private isSettled = false
   private readonly startedAt = performance.now()
+  private readonly deadline: Deadline | undefined
 
   constructor(
+    private readonly watch: Watch,
+    private readonly circuit: Circuit,
     private readonly operation: StoreOperation,
     private readonly outcomeOf: (value: T) => StoreCallOutcome,
-    private readonly circuit: Circuit,
-    private readonly kind: string,
-    private readonly onCall: GuardOptions['onCall'],
-  ) {}
-
-  succeeded(value: T): T {
-    this.settle(this.outcomeOf(value))
-    this.circuit.succeed()
-    return value
+    private readonly resolve: (value: T) => void,
+    private readonly reject: (error: StoreUnavailableError) => void,
+  ) {
+    this.deadline = watch.deadlines?.start(this, this.startedAt)
   }
 
-  failed(error: unknown): StoreUnavailableError {
+  answered(value: T): void {
+    if (this.isSettled) return
+    this.settle(this.outcomeOf(value))
+    this.circuit.succeed()
+    this.resolve(value)
+  }
+
+  failed(error: unknown): void {
+    if (this.isSettled) return
     this.settle('unavailable')
-    const unavailable = error instanceof StoreUnavailableError ? error : new StoreUnavailableError(this.kind, this.operation, error)
+    const unavailable = error instanceof StoreUnavailableError ? error : new StoreUnavailableError(this.watch.kind, this.operation, error)
     if (unavailable.cause instanceof StoreRefusal) this.circuit.succeed()         // it said no, but it did answer
     else this.circuit.fail()
-    return unavailable
+    this.reject(unavailable)
+  }
+
+  expire(): void {
+    this.failed(new Error(`no answer within ${this.watch.timeoutMs} ms`))
   }
 
   private settle(outcome: StoreCallOutcome): void {
     this.isSettled = true
-    this.onCall?.({ operation: this.operation, outcome, durationMs: performance.now() - this.startedAt })
+    this.deadline?.cancel()
+    this.watch.onCall?.({ operation: this.operation, outcome, durationMs: performance.now() - this.startedAt })
   }
 }
 
@@ -131,6 +139,10 @@ function begun<T>(start: () => Promise<T>): Promise<T> {
   } catch (error) {
     return Promise.reject(error instanceof Error ? error : new Error(String(error)))
   }
+}
+
+function found(record: StoredRecord | undefined): StoreCallOutcome {
+  return record ? 'hit' : 'absent'
 }
 
 function written({ outcome }: WriteOutcome): StoreCallOutcome {

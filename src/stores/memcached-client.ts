@@ -133,7 +133,7 @@ export function createMemcachedClient({ server, timeoutMs }: MemcachedClientOpti
   open()
   return {
     send: (answers, ...command) => new Promise((resolve, reject) => {
-      const call: Call = { answers, command, resolve, reject, deadline: deadlines.start(() => expire(call)), isSettled: false, isRepeated: false }
+      const call: Call = { answers, command, resolve, reject, deadline: deadlines.start({ expire: () => expire(call) }), isSettled: false, isRepeated: false }
       if (isConnected) write(call)
       else waiting.add(call)
     }),

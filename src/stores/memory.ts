@@ -100,14 +100,14 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): SessionStor
       const entry = current(key, now)
       if (entry) return refusalOf(entry)
       makeRoom(key, now)
-      return { outcome: 'stored', version: write(key, copyOf(bytes), expiresAt) }
+      return { outcome: 'stored', version: write(key, keptCopyOf(bytes), expiresAt) }
     },
 
     async replace(key, expected, bytes, expiresAt): Promise<WriteOutcome> {
       const entry = current(key, clock())
       if (!entry) return { outcome: 'missing' }
       if (!entry.bytes || entry.version !== expected) return refusalOf(entry)
-      return { outcome: 'stored', version: write(key, copyOf(bytes), expiresAt) }
+      return { outcome: 'stored', version: write(key, keptCopyOf(bytes), expiresAt) }
     },
 
     async touch(key, expiresAt) {
@@ -150,6 +150,11 @@ function recordOf({ bytes, version, expiresAt }: Entry): StoredRecord | undefine
 function refusalOf(entry: Entry): WriteOutcome {
   const record = recordOf(entry)
   return record ? { outcome: 'conflict', current: record } : { outcome: 'missing' }
+}
+
+/** In memory of its own: in a buffer of Node's pool it would hold on to what others had beside it. */
+function keptCopyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes)
 }
 
 /** The caller keeps its buffer and may reuse it. */

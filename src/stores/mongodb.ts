@@ -36,6 +36,8 @@ const HEARTBEAT_MS = 500
 /** How soon a server that lost a connection is looked at again; until then the driver serves nobody. */
 const MIN_HEARTBEAT_MS = 50
 const RETRY_PAUSE_MS = 10
+/** A client that has had no answer for this long is given up: it would have seen the server again twice. */
+const STUCK_MS = 1_000
 /** Documents go only when they are dead by this much, so that no clock that is ahead ends what others serve. */
 const GRACE_SECONDS = 60
 const DUPLICATE_KEY = 11000
@@ -64,12 +66,16 @@ export function createMongodbStore(options: MongodbStoreOptions): SessionStore {
     writeConcern: { w: 'majority' },
   }
   let client: Promise<MongoClient> | undefined
+  let answeredAt = performance.now()
+  let isClosed = false
 
-  /** Once it has connected the driver reconnects for ever; a client whose first connection failed is of no more use. */
+  /** A client whose first connection failed is of no more use. */
   async function connect(): Promise<MongoClient> {
     const next = new MongoClient(options.url, driverOptions)
     try {
-      return await next.connect()
+      const connected = await next.connect()
+      answeredAt = performance.now()
+      return connected
     } catch (error) {
       client = undefined
       await next.close(true)
@@ -77,28 +83,46 @@ export function createMongodbStore(options: MongodbStoreOptions): SessionStore {
     }
   }
 
-  async function collection(): Promise<Collection<SessionDocument>> {
-    return (await (client ??= connect())).db(options.database ?? 'sessiongate')
-      .collection<SessionDocument>(options.collection ?? 'sessions', { promoteBuffers: true })
+  function documentsOf(connected: MongoClient): Collection<SessionDocument> {
+    return connected.db(options.database ?? 'sessiongate').collection<SessionDocument>(options.collection ?? 'sessions', { promoteBuffers: true })
   }
 
   /** Carries out a step, again when its connection was lost under it, until the deadline. */
   async function run<T>(step: (documents: Collection<SessionDocument>) => Promise<T>): Promise<T> {
     const startedAt = performance.now()
     for (;;) {
+      const used = client ??= connect()
       try {
-        return await step(await collection())
+        const result = await step(documentsOf(await used))
+        answeredAt = performance.now()
+        return result
       } catch (error) {
+        if (error instanceof MongoServerError) answeredAt = performance.now()
+        else replaceIfStuck(used)
         if (!isLoss(error) || performance.now() - startedAt > timeoutMs) throw refine(error)
         await new Promise((resolve) => setTimeout(resolve, RETRY_PAUSE_MS))
       }
     }
   }
 
+  /**
+   * The driver reconnects for ever, but for one case: what it writes to a connection that has just been ended waits for ever (its
+   * Connection.writeCommand awaits a drain of a closed socket). When that is the look it takes at the server, it never looks again.
+   */
+  function replaceIfStuck(used: Promise<MongoClient>): void {
+    if (isClosed || client !== used || performance.now() - answeredAt < STUCK_MS) return
+    client = undefined
+    void used.then((stuck) => stuck.close(true)).catch(() => undefined)
+  }
+
   const entries: Entries = {
     async read(key) {
       const found = await run((documents) => documents.findOne({ _id: key }))
       return found ? entryOf(found) : undefined
+    },
+    async readAll(keys) {
+      const found = await run((documents) => documents.find({ _id: { $in: [...keys] } }).toArray())
+      return new Map(found.map((document) => [document._id, entryOf(document)]))
     },
     async page(after, limit) {
       const found = await run((documents) => documents.find({ _id: { $gt: after } }).sort({ _id: 1 }).limit(limit).toArray())
@@ -130,6 +154,7 @@ export function createMongodbStore(options: MongodbStoreOptions): SessionStore {
       await run((documents) => documents.updateOne({ _id: NO_KEY }, { $set: { version: '' } }))   // a write of no document
     },
     async close() {
+      isClosed = true
       clearInterval(caring)
       await (await client?.catch(() => undefined))?.close(true)
     },
@@ -137,7 +162,7 @@ export function createMongodbStore(options: MongodbStoreOptions): SessionStore {
 
   /** The server deletes what has expired, by an index that is made again when the collection was dropped. */
   async function ensureIndex(): Promise<void> {
-    await (await collection()).createIndex({ expiresAt: 1 }, { expireAfterSeconds: GRACE_SECONDS })
+    await run((documents) => documents.createIndex({ expiresAt: 1 }, { expireAfterSeconds: GRACE_SECONDS }))
   }
   const care = () => void ensureIndex().catch(() => undefined)      // an outage shows itself on the calls of users
   const caring = setInterval(care, indexIntervalMs).unref()

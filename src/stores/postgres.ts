@@ -76,7 +76,7 @@ type PostgresError = Error & { readonly code?: string; readonly severity?: strin
 /** SQLSTATE -> what it means (PostgreSQL manual, appendix A). */
 const MEANINGS: Readonly<Record<string, SqlRefusalMeaning>> = {
   '42P01': 'missing table',
-  '42P07': 'exists', '23505': 'exists',                             // two processes that make the same table
+  '42P07': 'exists', '42710': 'exists', '23505': 'exists',           // two processes that make the same table, or its row type
   '40001': 'busy', '40P01': 'busy', '55P03': 'busy',
   '25006': 'read only',
 }

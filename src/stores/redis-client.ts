@@ -1,10 +1,9 @@
 import type { ConnectionOptions } from 'node:tls'
 import type { ClusterOptions, RedisOptions } from 'ioredis'
-import { Cluster, Command, Redis } from 'ioredis'
-import type { Clock } from '../clock.ts'
+import { Cluster, Redis } from 'ioredis'
 import { connectTimeoutOf } from './connect-timeout.ts'
-import { createBatches } from './batches.ts'
 import { Deadlines } from './deadlines.ts'
+import { RedisCommand } from './redis-command.ts'
 import type { RedisScript } from './redis-script.ts'
 import { slotOf } from './redis-slot.ts'
 import { parseRedisNode, parseRedisUrl } from './redis-url.ts'
@@ -17,8 +16,6 @@ export interface RedisClientOptions {
   readonly password?: string | undefined
   /** What is waited for a connection or an answer before the connection counts as dead. */
   readonly timeoutMs: number
-  /** Told to the scripts. */
-  readonly clock: Clock
   readonly sentinel?: {
     readonly name: string
     /** host:port */
@@ -32,47 +29,29 @@ export interface RedisClientOptions {
   readonly tls?: Pick<ConnectionOptions, 'ca' | 'cert' | 'key' | 'servername' | 'rejectUnauthorized'> | undefined
 }
 
-/** What a script said of one key. */
-export interface Answer {
-  readonly bytes: Buffer
-  /** It may have run before, its answer lost; so what it met may be its own work, or what another has made of that. */
-  readonly isRepeated: boolean
-}
-
 /** Redis, however it is deployed. Rejects with a StoreRefusal when Redis answered an error, else with the connection's error. */
 export interface RedisClient {
   send(name: string, args: (string | Buffer)[]): Promise<Buffer | null>
-  /** The string at a key. Of several asked for in one turn of the event loop, all are asked for at once, where one node has them all. */
-  get(key: string): Promise<Buffer | null>
   /** Runs a script, by digest; its source is sent where the server does not know it (SCRIPT FLUSH, failover). `keysAndArgs` begins with the number of keys. */
-  evaluate(script: RedisScript, keysAndArgs: readonly (string | Buffer)[]): Promise<unknown>
+  evaluate(script: RedisScript, keysAndArgs: readonly (string | Buffer)[], attempt?: Attempt): Promise<unknown>
   /**
-   * Runs the script on the key, with what it takes for each, and gives its answer. Those of one turn are run at once as `get` asks, so
-   * running again after a failure must do no harm.
+   * Keys that begin so, about `count` are looked at; `next` is undefined after the last. Walks all masters of a cluster, one after the
+   * other. A key may come twice.
    */
-  run(script: RedisScript, key: string, args: readonly (string | Buffer)[]): Promise<Answer>
-  /**
-   * Keys that match, about `count` are looked at; `next` is undefined after the last. Walks all masters of a cluster, one after the other.
-   * A key may come twice.
-   */
-  scan(cursor: string | undefined, pattern: string, count: number): Promise<{ readonly keys: readonly string[]; readonly next: string | undefined }>
+  scan(cursor: string | undefined, prefix: string, count: number): Promise<{ readonly keys: readonly string[]; readonly next: string | undefined }>
+  /** Calls back when this turn of the event loop is over; what is sent then leaves with what was sent in it. */
+  atEndOfTurn(flush: () => void): void
   /** The node of a cluster that has this key; only of a cluster. */
   readonly partOf?: (key: string) => string
   close(): void
 }
 
 /** Of sending one command until it is answered. */
-interface Attempt {
+export interface Attempt {
+  /** It may have been carried out before, its answer lost. */
   isRepeated?: boolean
 }
 
-interface Run {
-  readonly key: string
-  readonly args: readonly (string | Buffer)[]
-}
-
-/** Keys that Redis works on without a pause. */
-const MAX_BATCH = 64
 const FIRST_RETRY_MS = 25
 const LAST_RETRY_MS = 500
 const READONLY_RECONNECT_MS = 1_000
@@ -110,10 +89,11 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
         waiting.delete(proceed)
         resolve()
       }
-      const deadline = waits.start(() => {
+      const expire = () => {
         waiting.delete(proceed)
         reject(new Error(`no connection: ${lastError?.message ?? client.status}`, { cause: lastError }))
-      })
+      }
+      const deadline = waits.start({ expire })
       waiting.add(proceed)
     })
   }
@@ -143,7 +123,7 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
 
   function write(name: string, args: (string | Buffer)[]): Promise<Buffer | null> {
     cork()
-    const command = new Command(name, args, { replyEncoding: null })
+    const command = new RedisCommand(name, args)
     void client.sendCommand(command)
     return command.promise as Promise<Buffer | null>
   }
@@ -176,14 +156,6 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
     throw lastError ? new Error(`connection lost: ${lastError.message}`, { cause: error }) : error
   }
 
-  /** A `get` of several tells a key of another type from none no more: whatever is not found is asked for again. */
-  async function getAll(keys: string[]): Promise<(Buffer | null)[]> {
-    if (keys.length === 1) return [await send('get', keys)]
-    const values = await send('mget', keys) as unknown as (Buffer | null)[]
-    if (values.includes(null)) await Promise.all(values.map(async (value, i) => { values[i] = value ?? await send('get', [keys[i] as string]) }))
-    return values
-  }
-
   async function evaluate(script: RedisScript, keysAndArgs: readonly (string | Buffer)[], attempt?: Attempt): Promise<unknown> {
     try {
       return await send('evalsha', [script.sha1, ...keysAndArgs], attempt)
@@ -193,48 +165,16 @@ export function createRedisClient(options: RedisClientOptions): RedisClient {
     }
   }
 
-  function runAll(script: RedisScript): (runs: readonly Run[], isAgain: boolean) => Promise<Answer[]> {
-    return async (runs, isAgain) => {
-      const attempt: Attempt = { isRepeated: isAgain }
-      const answers = await evaluate(script, keysAndArgsOf(runs), attempt) as Buffer[]
-      const isRepeated = attempt.isRepeated === true
-      return answers.map((bytes) => ({ bytes, isRepeated }))
-    }
-  }
-
-  /** By loops: flatMap costs V8 as much as the rest of the command. */
-  function keysAndArgsOf(runs: readonly Run[]): (string | Buffer)[] {
-    const list: (string | Buffer)[] = [String(runs.length)]
-    for (const { key } of runs) list.push(key)
-    list.push(String(options.clock()))
-    for (const { args } of runs) for (const arg of args) list.push(arg)
-    return list
-  }
-
-  const isDivisible = (error: unknown): boolean => error instanceof StoreRefusal
-  const limit = client instanceof Cluster ? 1 : MAX_BATCH
-  const get = createBatches({ limit, ask: getAll, isDivisible, atEndOfTurn })
-  const runners = new Map<RedisScript, (run: Run) => Promise<Answer>>()
-
-  function runnerOf(script: RedisScript): (run: Run) => Promise<Answer> {
-    const known = runners.get(script)
-    if (known) return known
-    const fresh = createBatches({ limit: script.isAlone ? 1 : limit, ask: runAll(script), isDivisible, atEndOfTurn })
-    runners.set(script, fresh)
-    return fresh
-  }
-
   return {
-    send,
-    get,
-    evaluate: (script, keysAndArgs) => evaluate(script, keysAndArgs),
-    run: (script, key, args) => runnerOf(script)({ key, args }),
+    send: (name, args) => send(name, args),
+    evaluate,
+    atEndOfTurn,
     ...(client instanceof Cluster && { partOf: (key: string) => client.slots[slotOf(key)]?.[0] ?? '' }),
 
-    async scan(cursor = '0:0', pattern, count) {
+    async scan(cursor = '0:0', prefix, count) {
       const [index = 0, position = '0'] = [Number(cursor.split(':')[0]), cursor.split(':')[1]]
       const masters = client instanceof Redis ? [client] : client.nodes('master')
-      const [after, keys] = await masters[index]?.scan(position, 'MATCH', pattern, 'COUNT', count) ?? ['0', []]
+      const [after, keys] = await masters[index]?.scan(position, 'MATCH', `${globQuoted(prefix)}*`, 'COUNT', count) ?? ['0', []]
       if (after !== '0') return { keys, next: `${index}:${after}` }
       return { keys, next: index + 1 < masters.length ? `${index + 1}:0` : undefined }
     },
@@ -301,6 +241,10 @@ function reconnectOnReadonly(): (error: Error) => boolean {
     last = performance.now()
     return true
   }
+}
+
+function globQuoted(text: string): string {
+  return text.replace(/[\\*?[\]^]/g, '\\$&')
 }
 
 function isReply(error: Error): boolean {

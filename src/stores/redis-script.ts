@@ -4,8 +4,6 @@ import { createHash } from 'node:crypto'
 export interface RedisScript {
   readonly source: string
   readonly sha1: string
-  /** What it answers counts, and a second run would answer otherwise: so it is never run together with others, whose failure would be its own. */
-  readonly isAlone?: boolean
 }
 
 function script(source: string): RedisScript {
@@ -15,7 +13,8 @@ function script(source: string): RedisScript {
 // A value is one string: kind (R record, T tombstone), 16 characters of version, 16 digits of expiry, the bytes. ARGV[1] is always
 // the gateway's now: a value it holds for expired is as good as absent, whether or not Redis has removed it. What follows is `width` of
 // arguments for each key, and the reply has one answer for each, by its first character: S stored, M missing, C conflict (then the value
-// that won), E ended (then the value), N nothing there, F not a value of ours. No key's answer depends on another; in a cluster there is one.
+// that is there), N nothing there, F not a value of ours. It is one string where each is a character alone.
+// No key's answer depends on another; in a cluster there is one.
 function perKey(width: number, answer: string): RedisScript {
   return script(`
 local now = tonumber(ARGV[1])
@@ -38,8 +37,12 @@ local function answer(key, at)
   if not isOurs then return 'F' end
 ${answer}
 end
-local answers = {}
-for i = 1, #KEYS do answers[i] = answer(KEYS[i], 2 + (i - 1) * ${width}) end
+local answers, length = {}, 0
+for i = 1, #KEYS do
+  answers[i] = answer(KEYS[i], 2 + (i - 1) * ${width})
+  length = length + #answers[i]
+end
+if length == #KEYS then return table.concat(answers) end
 return answers`)
 }
 
@@ -65,14 +68,15 @@ export const TOUCH = perKey(1, `
   return 'S'`)
 
 /**
- * For one key: the tombstone. A server out of memory takes no new value but does delete: then the session ends without a
- * tombstone, and a late replace still finds nothing.
+ * For each key: the tombstone, the version of the record to end or nothing. S says that it is gone, C shows the record that is there
+ * instead. A server out of memory takes no new value but does delete: then the session ends without a tombstone, and a late replace still
+ * finds nothing.
  */
-export const DESTROY: RedisScript = { isAlone: true, ...perKey(1, `
+export const DESTROY = perKey(2, `
   local digits = string.sub(ARGV[at], 18, 33)
+  if live and version == string.sub(ARGV[at], 2, 17) then return 'S' end -- our own, as above
   if live and kind == 'T' and expiry >= tonumber(digits) then return 'N' end
-  local ended = 'N'
-  if live and kind == 'R' then ended = 'E' .. redis.call('GET', key) end
+  if live and kind == 'R' and version ~= ARGV[at + 1] then return 'C' .. redis.call('GET', key) end
   local stored = redis.pcall('SET', key, ARGV[at])
   if stored.err then redis.call('DEL', key) else expireAt(key, digits) end
-  return ended`) }
+  return live and kind == 'R' and 'S' or 'N'`)

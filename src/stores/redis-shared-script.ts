@@ -6,7 +6,7 @@ function script(source: string): RedisScript {
 }
 
 // KEYS[1] holds what the app and we both read and write: nothing of ours has room in it. KEYS[2], which the app never looks at, holds what
-// we must know besides: `T` the session has ended, `A` and a mark, or `W` and the token of our last write, for a few seconds. A first
+// we must know besides: `T` (and a token) the session has ended, `A` and a mark, or `W` and the token of our last write, for a few seconds. A first
 // character as answer: S stored, M missing, C conflict, R and A the milliseconds left in 16 digits and the bytes, N nothing there.
 const READ = `
 local aside = redis.call('GET', KEYS[2]) or ''
@@ -57,12 +57,16 @@ export const TOUCH_SHARED = script(`${READ}
 if kind ~= 'T' and kind ~= 'A' then redis.call('PEXPIRE', KEYS[1], ARGV[1]) end
 return 'S'`)
 
-/** ARGV: the tombstone's ms to live. What an app has written over a tombstone goes too. A server out of memory does delete, without a tombstone. */
+/**
+ * ARGV: the tombstone's ms to live, its token, the SHA-1 of the bytes to end or nothing. S says that they are gone; other bytes are shown.
+ * What an app has written over a tombstone goes too. A server out of memory does delete, without a tombstone.
+ */
 export const DESTROY_SHARED = script(`${READ}
-local answer = 'N'
-if kind == 'A' then answer = shown('A', KEYS[2], string.sub(aside, 2))
-elseif kind ~= 'T' and bytes then answer = shown('R', KEYS[1], bytes) end
+if aside == 'T' .. ARGV[2] then return 'S' end -- our own, as above
+local mark = kind == 'A' and string.sub(aside, 2)
+local found = mark or kind ~= 'T' and bytes
+if found and redis.sha1hex(found) ~= ARGV[3] then return mark and shown('A', KEYS[2], mark) or shown('R', KEYS[1], bytes) end
 redis.call('DEL', KEYS[1])
-if kind == 'T' and redis.call('PTTL', KEYS[2]) >= tonumber(ARGV[1]) then return answer end
-redis.pcall('SET', KEYS[2], 'T', 'PX', ARGV[1])
-return answer`)
+if kind == 'T' and redis.call('PTTL', KEYS[2]) >= tonumber(ARGV[1]) then return 'N' end
+redis.pcall('SET', KEYS[2], 'T' .. ARGV[2], 'PX', ARGV[1])
+return found and 'S' or 'N'`)

@@ -3,16 +3,17 @@ import type { Clock } from '../clock.ts'
 import { systemClock } from '../clock.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { EpochMs, Version } from '../session/session.ts'
+import { endOnceSeen } from './end-once-seen.ts'
 import { ENDED_MARK, MOVED_MARK } from './marks.ts'
 import { createRedisClient } from './redis-client.ts'
-import type { RedisClientOptions } from './redis-client.ts'
+import type { Attempt, RedisClientOptions } from './redis-client.ts'
 import type { RedisScript } from './redis-script.ts'
 import { CREATE_SHARED, DESTROY_SHARED, END_SHARED, LOAD_SHARED, REPLACE_SHARED, TOUCH_SHARED } from './redis-shared-script.ts'
-import { StoreRefusal } from './refusal.ts'
+import { OutcomeUnknownError, StoreRefusal } from './refusal.ts'
 import type { SessionStore, StoredRecord, WriteOutcome } from './store.ts'
 import { mintVersion } from './version.ts'
 
-export interface SharedRedisOptions extends Omit<RedisClientOptions, 'timeoutMs' | 'clock' | 'cluster'> {
+export interface SharedRedisOptions extends Omit<RedisClientOptions, 'timeoutMs' | 'cluster'> {
   /** The app's, before every key. */
   readonly keyPrefix: string
   /** How long the app lets a session live after a write. */
@@ -40,11 +41,11 @@ const PICKLE = 'pickle-'
  */
 export function createSharedRedisStore(options: SharedRedisOptions): SessionStore {
   const { keyPrefix, lifetimeMs, timeoutMs = 250, clock = systemClock } = options
-  const client = createRedisClient({ ...options, timeoutMs, clock })
+  const client = createRedisClient({ ...options, timeoutMs })
 
-  async function run(script: RedisScript, key: string, args: readonly (string | Buffer)[]): Promise<Buffer> {
+  async function run(script: RedisScript, key: string, args: readonly (string | Buffer)[], sending?: Attempt): Promise<Buffer> {
     const record = keyPrefix + key
-    return await client.evaluate(script, ['2', record, `${ASIDE_PREFIX}{${record}}`, ...args]) as Buffer
+    return await client.evaluate(script, ['2', record, `${ASIDE_PREFIX}{${record}}`, ...args], sending) as Buffer
   }
 
   async function attempt<T>(operation: string, step: () => Promise<T>): Promise<T> {
@@ -58,12 +59,15 @@ export function createSharedRedisStore(options: SharedRedisOptions): SessionStor
   async function write(script: RedisScript, key: string, bytes: Uint8Array, args: readonly string[]): Promise<WriteOutcome> {
     const own = Buffer.from(bytes)
     const version = versionOf(own)
-    const reply = await run(script, key, [own, ...args])
+    const sending: Attempt = {}
+    const reply = await run(script, key, [own, ...args], sending)
     switch (reply.toString('latin1')) {
       case 'S': return { outcome: 'stored', version }
       case 'M': return { outcome: 'missing' }
-      default: return { outcome: 'conflict' }
     }
+    // The token that would tell is the last writer's: it may have been stored, and written over.
+    if (sending.isRepeated) throw new OutcomeUnknownError()
+    return { outcome: 'conflict' }
   }
 
   /** The record in an answer of a script; undefined where it says that there is none. */
@@ -93,17 +97,24 @@ export function createSharedRedisStore(options: SharedRedisOptions): SessionStor
     replace: (key, expected, bytes, expiresAt) => attempt('replace', () => {
       const isEnd = bytes[0] === ENDED_MARK
       if (expected.startsWith(PICKLE) && !isEnd) throw new StoreRefusal('the app has stored this session as a pickle, and could not read what is written here: see recordFormat in docs/stores.md')
-      const digest = expected.slice(expected.lastIndexOf('-') + 1)
+      const digest = digestOf(expected)
       if (isMark(bytes)) return write(END_SHARED, key, isEnd ? Buffer.from('T') : Buffer.concat([Buffer.from('A'), bytes]), [msToRemember(expiresAt), digest])
       return write(REPLACE_SHARED, key, bytes, [msUntil(expiresAt), mintVersion(), String(TOKEN_TTL_MS), digest])
     }),
 
     touch: (key, expiresAt) => attempt('touch', async () => { await run(TOUCH_SHARED, key, [msUntil(expiresAt)]) }),
 
-    destroy: (key, tombstoneUntil) => attempt('destroy', async () => recordIn(await run(DESTROY_SHARED, key, [msToRemember(tombstoneUntil)]))),
+    destroy: (key, tombstoneUntil) => attempt('destroy', () => {
+      const token = mintVersion()
+      return endOnceSeen(async (seen) => {
+        const sending: Attempt = {}
+        const reply = await run(DESTROY_SHARED, key, [msToRemember(tombstoneUntil), token, digestOf(seen?.version)], sending)
+        return { found: recordIn(reply), isEnded: sending.isRepeated === true || reply.toString('latin1') === 'S' }
+      })
+    }),
 
     scan: (cursor, limit) => attempt('scan', async () => {
-      const { keys, next } = await client.scan(cursor, `${globQuoted(keyPrefix)}*`, limit)
+      const { keys, next } = await client.scan(cursor, keyPrefix, limit)
       const found = await Promise.all(keys.map(async (key) => [key.slice(keyPrefix.length), await load(key.slice(keyPrefix.length)).catch(ifRefused)] as const))
       return { records: found.filter((one): one is readonly [string, StoredRecord] => one[1] !== undefined), next }
     }),
@@ -130,12 +141,12 @@ function versionOf(bytes: Uint8Array): Version {
   return `${isPickle(bytes) ? PICKLE : ''}${hash('sha1', bytes)}` as Version
 }
 
+/** The SHA-1 in a version; empty where there is none. */
+function digestOf(version = ''): string {
+  return version.slice(version.lastIndexOf('-') + 1)
+}
+
 /** As in adapters/flask/record.ts: 0x80 and a protocol, or `(` of protocol 0. */
 function isPickle([first = -1, second = -1]: Uint8Array): boolean {
   return (first === 0x80 && second >= 2 && second <= 5) || first === 0x28
-}
-
-/** For a MATCH pattern. */
-function globQuoted(text: string): string {
-  return text.replace(/[\\*?[\]^]/g, '\\$&')
 }

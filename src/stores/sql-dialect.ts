@@ -1,3 +1,4 @@
+import { MAX_BATCH } from './batches.ts'
 import { StoreRefusal } from './refusal.ts'
 
 export type SqlValue = string | number | Uint8Array | null
@@ -65,6 +66,8 @@ export interface SqlDialect {
 export interface SqlStatements {
   /** key -> version, data, expiry */
   readonly read: string
+  /** As many keys as its width, narrowest first -> of those that are there, in any order: version, data, expiry, key */
+  readonly readAll: readonly { readonly width: number; readonly text: string }[]
   /** key, how many at most -> of the keys after it, in their order: version, data, expiry, key */
   readonly page: string
   /** key, version, data, expiry */
@@ -80,6 +83,8 @@ export interface SqlStatements {
 
 const INDEX_SUFFIX = '_expiry'
 const MAX_IDENTIFIER = 63
+/** A server prepares each statement: so a few widths serve all numbers of keys. */
+const WIDTHS = [2, 4, 8, 16, 32, MAX_BATCH]
 
 export function sqlStatementsOf(dialect: SqlDialect, { schema, table, columns }: SqlNames, sweepLimit: number): SqlStatements {
   const { quote } = dialect
@@ -93,9 +98,11 @@ export function sqlStatementsOf(dialect: SqlDialect, { schema, table, columns }:
     let position = 0
     return statement.replace(/\?/g, () => dialect.parameter(++position))
   }
+  const entry = `${version}, ${dialect.readable(data)}, ${expiresAt}`
   return {
-    read: numbered(`SELECT ${version}, ${dialect.readable(data)}, ${expiresAt} FROM ${names.table} WHERE ${key} = ?`),
-    page: numbered(`SELECT ${version}, ${dialect.readable(data)}, ${expiresAt}, ${key} FROM ${names.table} WHERE ${key} > ? ORDER BY ${key} LIMIT ?`),
+    read: numbered(`SELECT ${entry} FROM ${names.table} WHERE ${key} = ?`),
+    readAll: WIDTHS.map((width) => ({ width, text: numbered(`SELECT ${entry}, ${key} FROM ${names.table} WHERE ${key} IN (${Array(width).fill('?').join(', ')})`) })),
+    page: numbered(`SELECT ${entry}, ${key} FROM ${names.table} WHERE ${key} > ? ORDER BY ${key} LIMIT ?`),
     insert: numbered(dialect.unlessExists(`INSERT INTO ${names.table} (${key}, ${version}, ${data}, ${expiresAt}) VALUES (?, ?, ?, ?)`, names)),
     overwrite: numbered(`UPDATE ${names.table} SET ${version} = ?, ${data} = ?, ${expiresAt} = ? WHERE ${key} = ? AND ${version} = ? AND ${expiresAt} > ?`),
     touch: numbered(`UPDATE ${names.table} SET ${expiresAt} = ? WHERE ${key} = ? AND ${data} IS NOT NULL AND ${expiresAt} > ?`),

@@ -147,7 +147,7 @@ export function createSqlPool({ connect, size, timeoutMs }: SqlPoolOptions): Sql
   return {
     run(text, values) {
       return new Promise((resolve, reject) => {
-        const call: Call = { text, values, resolve, reject, deadline: deadlines.start(() => expire(call)), connection: undefined, isRepeated: false }
+        const call: Call = { text, values, resolve, reject, deadline: deadlines.start({ expire: () => expire(call) }), connection: undefined, isRepeated: false }
         dispatch(call)
       })
     },

@@ -80,6 +80,11 @@ export function createSqlStore({ kind, database, dialect }: SqlBackend, options:
       const [row] = (await run(statements.read, [key])).rows
       return row && entryOf(row)
     },
+    async readAll(keys) {
+      const { text, width } = statements.readAll.find(({ width }) => width >= keys.length)!
+      const { rows } = await run(text, Array.from({ length: width }, (_, index) => keys[index] ?? NO_KEY))
+      return new Map(rows.map((row) => [keyOf(row[3]), entryOf(row)]))
+    },
     async page(after, limit) {
       const { rows } = await run(statements.page, [after, String(limit)])       // as text: MySQL refuses a double for a LIMIT
       return rows.map((row) => [keyOf(row[3]), entryOf(row)])

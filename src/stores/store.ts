@@ -1,6 +1,9 @@
 import type { EpochMs, Version } from '../session/session.ts'
 
-/** One live record. `expiresAt` is what the store will enforce; a touch moves it without changing `version` or `bytes`. */
+/**
+ * One live record. A version stands for these bytes under this key and for no others, ever. `expiresAt` is what the store will enforce; a
+ * touch moves it without changing `version` or `bytes`.
+ */
 export interface StoredRecord {
   readonly bytes: Uint8Array
   readonly version: Version

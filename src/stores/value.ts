@@ -39,10 +39,9 @@ export function isValue(value: Buffer): boolean {
 /** What is in a value; the bytes are not copied. Throws a StoreRefusal for what nobody here wrote. */
 export function entryIn(value: Buffer): Entry {
   if (!isValue(value)) throw foreignValue()
-  const header = value.toString('latin1', 0, HEADER_BYTES)
-  const expiresAt = Number(header.slice(EXPIRY_START)) as EpochMs
+  const expiresAt = Number(value.toString('latin1', EXPIRY_START, HEADER_BYTES)) as EpochMs
   if (!(expiresAt >= 0)) throw foreignValue()
-  const version = header.slice(1, EXPIRY_START) as Version
+  const version = value.toString('latin1', 1, EXPIRY_START) as Version
   return { bytes: value[0] === RECORD ? value.subarray(HEADER_BYTES) : undefined, version, expiresAt }
 }
 

@@ -43,6 +43,17 @@ describe.each(servers)('a %s that answers no', (kind, start) => {
     expect(await store.replace('a', version, Buffer.from('x'), inAnHour())).toEqual({ outcome: 'missing' })
   })
 
+  test('reads what one turn of the event loop loads in few statements', async () => {
+    const store = open({ table: 'crowded' })
+    const keys = Array.from({ length: 100 }, (_, index) => `key ${index}`)
+    for (const key of keys) await store.create(key, Buffer.from(key), inAnHour())
+    const selects = async () => Number((await server.query(`SHOW GLOBAL STATUS LIKE 'Com_select'`) as string[][])[0]![1])
+    const before = await selects()
+    const records = await Promise.all(keys.map((key) => store.load(key)))
+    expect(records.map((record) => String(Buffer.from(record!.bytes)))).toEqual(keys)
+    expect(await selects() - before).toBe(2)
+  })
+
   test('whose table is made by eight gateways at once serves them all', async () => {
     const stores = Array.from({ length: 8 }, () => open({ table: 'contended' }))
     const written = await Promise.all(stores.map((store, index) => store.create(`key ${index}`, Buffer.from('x'), inAnHour())))

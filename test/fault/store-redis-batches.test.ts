@@ -14,8 +14,8 @@ const bytes = Buffer.from('{"user":"ann"}')
 const keys = Array.from({ length: COUNT }, (_, i) => `k${i}`)
 const inAnHour = (): EpochMs => (systemClock() + 3_600_000) as EpochMs
 
-async function openStore(server: RedisServer): Promise<SessionStore> {
-  const store = createRedisStore({ url: server.url, timeoutMs: 2_000 })
+async function openStore(server: RedisServer, keyPrefix = 'session:'): Promise<SessionStore> {
+  const store = createRedisStore({ url: server.url, timeoutMs: 2_000, keyPrefix })
   onTestFinished(() => store.close())
   await waitFor(() => store.ping().then(() => true, () => false), 'a store that serves')
   return store
@@ -70,6 +70,19 @@ describe('many calls of one turn', () => {
     expect(loaded[1]).toBeUndefined()
     expect(loaded.at(-1)).toBeUndefined()
     expect(loaded.filter((record) => record !== undefined)).toHaveLength(COUNT - 1)
+  })
+
+  test.each([
+    ['text alone', ['{"a":1}', 'Zoë 🙂', '']],
+    ['text and bytes that are none', ['{"a":1}', 'Zoë 🙂', '', Buffer.from([0xff, 0x00, 0x0d, 0x0a, 0xc3]), Buffer.from([0x24, 0x0d, 0x0a])]],
+  ])('records of %s arrive byte for byte, under a prefix that is not ASCII', async (_what, contents) => {
+    await using server = await startRedis()
+    const store = await openStore(server, 'säker:')
+    const records = contents.map((content) => Buffer.from(content as string))
+    const written = await Promise.all(records.map((record, i) => store.create(`k${i}`, record, inAnHour())))
+    expect(written.map(({ outcome }) => outcome)).toEqual(records.map(() => 'stored'))
+    const loaded = await Promise.all(records.map((_, i) => store.load(`k${i}`)))
+    expect(loaded.map((record) => Buffer.from(record!.bytes).toString('hex'))).toEqual(records.map((record) => record.toString('hex')))
   })
 
   test('two writers of one key in one turn: one of them wins', async () => {

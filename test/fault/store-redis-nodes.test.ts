@@ -46,7 +46,7 @@ test('a master of a cluster dies under load: its replica serves its keys, the ot
   const safe = load.tallies.map(({ count }) => count)
   await dying!.command('WAIT', '1', '1000')                         // what was acknowledged until here is with the replica
   await dying!.kill()
-  await waitFor(async () => String(await heir!.command('INFO', 'replication')).includes('role:master'), 'replica that became a master', 15_000)
+  await cluster.isFollowed(heir!)
 
   await within(roundWithoutFailure(load), RECOVERY_MS, 'round without a failure')
   const recovered = load.tallies.map(({ lost }) => lost)

@@ -91,10 +91,21 @@ export function watchChild(child: ChildHandle, options: OracleOptions = {}): Cra
 
 /** Bytes of live heap, after a full collection. */
 export function heapBytes(): number {
+  collectGarbage()
+  return process.memoryUsage().heapUsed
+}
+
+/** Bytes of live heap, and of what it holds outside it, after a full collection. */
+export function heldBytes(): number {
+  collectGarbage()
+  const { heapUsed, external } = process.memoryUsage()
+  return heapUsed + external
+}
+
+function collectGarbage(): void {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   collect()
-  return process.memoryUsage().heapUsed
 }
 
 function takeOver(event: typeof EVENTS[number], handler: (error: unknown) => void): () => void {

@@ -6,6 +6,7 @@ import { StoreUnavailableError } from '../../src/errors.ts'
 import type { EpochMs, Version } from '../../src/session/session.ts'
 import { guardStore } from '../../src/stores/guarded-store.ts'
 import type { SessionStore, WriteOutcome } from '../../src/stores/store.ts'
+import { heldBytes } from './crash-oracle.ts'
 import { startRelay } from './relay.ts'
 import type { ServerProcess } from './servers.ts'
 import { startStopwatch } from './stopwatch.ts'
@@ -17,6 +18,9 @@ const RECOVERY_MS = 2_000
 /** As a patient operator sets it, so that the test waits for the repair and not for the machine. */
 const PATIENT_MS = 2_000
 
+const CROWD = 400
+const CARGO_BYTES = 65_536
+
 export interface FaultSubject<Server extends ServerProcess & { readonly port: number }> {
   readonly start: () => Promise<Server>
   /** Opens the store, unguarded, on a server that is reached at `host:port`. */
@@ -25,6 +29,8 @@ export interface FaultSubject<Server extends ServerProcess & { readonly port: nu
   readonly isDurable: boolean
   /** Whether a replace is one round trip, so that its answer alone can be held back. */
   readonly isOneStep: boolean
+  /** Whether a call can go unanswered when its connection ends at that moment, for a fault of the driver: unknown, and safe to repeat. */
+  readonly losesCalls?: boolean
   /** Of the guard and the store. Default 250. */
   readonly timeoutMs?: number
 }
@@ -56,7 +62,7 @@ export async function expectAllRefused(store: SessionStore, key: string, version
 /** What every store behind a network must bear: each call is answered in time, the store serves again soon, no write is done twice. */
 export function testNetworkFaults<Server extends ServerProcess & { readonly port: number }>(subject: FaultSubject<Server>): void {
   const bytes = Buffer.alloc(3_000, 7)
-  const { timeoutMs: usualMs = TIMEOUT_MS } = subject
+  const { timeoutMs: usualMs = TIMEOUT_MS, losesCalls = false } = subject
   const opened: SessionStore[] = []
   let server: Server
   beforeAll(async () => { server = await subject.start() })
@@ -99,6 +105,28 @@ export function testNetworkFaults<Server extends ServerProcess & { readonly port
     }
     await serves(store)
     expect((await store.load(key))?.version).toBe(version)
+  })
+
+  test('an outage holds no memory: what calls carried is gone once they were answered, though the server still stands', async () => {
+    const key = randomUUID()
+    const store = guardStore(subject.open(server, address(), usualMs), { timeoutMs: usualMs, failureThreshold: Number.POSITIVE_INFINITY })
+    opened.push(store)
+    await serves(store)
+    const version = versionOf(await store.create(key, bytes, inAnHour()))
+    const crowd = async () => {
+      const outcomes = Array.from({ length: CROWD }, () => store.replace(key, version, Buffer.alloc(CARGO_BYTES, 7), inAnHour()).then(() => 'stored', () => 'refused'))
+      expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['refused']))
+    }
+    server.pause()
+    try {
+      await crowd()
+      const held = heldBytes()
+      for (let wave = 0; wave < 2; wave++) await crowd()
+      await waitFor(() => heldBytes() - held < CROWD * CARGO_BYTES / 4, 'memory that was given back', RECOVERY_MS)
+    } finally {
+      server.resume()
+    }
+    await serves(store)
   })
 
   test('a server that is away at the start is reached as soon as it is there', async () => {
@@ -230,6 +258,28 @@ export function testNetworkFaults<Server extends ServerProcess & { readonly port
     expect((await destroying)?.version).toBe(version)
   })
 
+  test('connections that the server ends just as calls begin: they are served on others, or the store serves again within two seconds', async () => {
+    const key = randomUUID()
+    await using relay = await startRelay(server.port)
+    const store = open(relay.address, usualMs)
+    await serves(store)
+    await store.create(key, bytes, inAnHour())
+    for (let round = 0; round < 4; round++) {
+      await serves(store)
+      await Promise.all(Array.from({ length: 4 }, () => store.load(key).catch(() => undefined)))
+      relay.halfClose('down')
+      const loads: Promise<string>[] = []
+      for (let turn = 0; turn < 20; turn++) {
+        loads.push(store.load(key).then((record) => record ? 'served' : 'absent', () => 'refused'))
+        await nextTurn()
+      }
+      const others = (await Promise.all(loads)).filter((one) => one !== 'served' && !(losesCalls && one === 'refused'))
+      expect(others).toEqual([])
+    }
+    await serves(store)
+    await Promise.all(Array.from({ length: 20 }, () => store.load(key)))
+  })
+
   test('connections cut under a load: every read is served, and every acknowledged write is done once', async () => {
     const counter = randomUUID()
     const key = randomUUID()
@@ -239,15 +289,26 @@ export function testNetworkFaults<Server extends ServerProcess & { readonly port
     let version = versionOf(await store.create(counter, Buffer.from('0'), inAnHour()))
     await store.create(key, bytes, inAnHour())
     const outcomes = Array.from({ length: 4 }, (): string[] => [])
+    const outcomeOf = (error: unknown): string => losesCalls && String(error).includes('no answer within') ? 'lost' : String(error)
     let isCutting = true
     const readers = outcomes.map(async (own) => {
       while (isCutting) {
-        own.push(await store.load(key).then((record) => record ? 'served' : 'absent', String))
+        own.push(await store.load(key).then((record) => record ? 'served' : 'absent', outcomeOf))
         await nextTurn()                                              // a store that is known to be away answers at once
       }
     })
     const writer = (async () => {
-      for (let count = 1; count <= 60; count++) version = versionOf(await store.replace(counter, version, Buffer.from(String(count)), inAnHour()))
+      for (let count = 1; count <= 60;) {
+        try {
+          version = versionOf(await store.replace(counter, version, Buffer.from(String(count)), inAnHour()))
+          count++
+        } catch (error) {
+          if (outcomeOf(error) !== 'lost') throw error
+          const found = (await store.load(counter).catch(() => store.load(counter)))!
+          version = found.version
+          count = Number(Buffer.from(found.bytes).toString()) + 1
+        }
+      }
     })()
     let isWriting = true
     void writer.finally(() => { isWriting = false }).catch(() => {})
@@ -262,7 +323,7 @@ export function testNetworkFaults<Server extends ServerProcess & { readonly port
       isCutting = false
       await Promise.all(readers)
     }
-    expect(new Set(outcomes.flat())).toEqual(new Set(['served']))
+    expect(new Set(outcomes.flat().filter((outcome) => outcome !== 'lost'))).toEqual(new Set(['served']))
     expect(String(Buffer.from((await store.load(counter))!.bytes))).toBe('60')
   })
 }

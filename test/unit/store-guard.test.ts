@@ -43,7 +43,7 @@ describe('deadlines', () => {
     const fired: { index: number; afterMs: number }[] = []
     const running = Array.from({ length: 20 }, (_, index) => {
       const startedAt = performance.now()
-      return deadlines.start(() => fired.push({ index, afterMs: performance.now() - startedAt }))
+      return deadlines.start({ expire: () => fired.push({ index, afterMs: performance.now() - startedAt }) })
     })
     running.filter((_, index) => index % 3 !== 0).forEach((deadline) => deadline.cancel())
     running[1]!.cancel()
@@ -59,8 +59,8 @@ describe('deadlines', () => {
   test('take one timer, however many there are, and keep no process alive', () => {
     const timers = vi.spyOn(globalThis, 'setTimeout')
     const deadlines = new Deadlines(10_000)
-    for (let index = 0; index < 1_000; index++) deadlines.start(() => {}).cancel()
-    deadlines.start(() => {})
+    for (let index = 0; index < 1_000; index++) deadlines.start({ expire() {} }).cancel()
+    deadlines.start({ expire() {} })
     expect(timers).toHaveBeenCalledTimes(1)
     expect((timers.mock.results[0]!.value as NodeJS.Timeout).hasRef()).toBe(false)
     timers.mockRestore()
@@ -69,12 +69,13 @@ describe('deadlines', () => {
   test('cancelling from within an expiry is heard', async () => {
     const deadlines = new Deadlines(10)
     const fired: string[] = []
-    deadlines.start(() => {
+    const expire = () => {
       fired.push('first')
       second.cancel()
-    })
-    const second = deadlines.start(() => fired.push('second'))
-    deadlines.start(() => fired.push('third'))
+    }
+    deadlines.start({ expire })
+    const second = deadlines.start({ expire: () => fired.push('second') })
+    deadlines.start({ expire: () => fired.push('third') })
     await waitFor(() => fired.includes('third'), 'third deadline')
     expect(fired).toEqual(['first', 'third'])
   })

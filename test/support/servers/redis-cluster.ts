@@ -12,6 +12,8 @@ export interface RedisCluster extends AsyncDisposable {
   readonly replicas: RedisServer[]
   /** The master that held the slot of this key when the cluster began. */
   masterOf(key: string): Promise<RedisServer>
+  /** Resolves when every living node says that this replica is the master of its slots; until then one may still name the dead one. */
+  isFollowed(heir: RedisServer): Promise<void>
 }
 
 const SLOTS = 16_384
@@ -45,6 +47,14 @@ export async function startRedisCluster(count = 3, { withReplicas = false } = {}
     async masterOf(key) {
       const slot = Number(await servers[0]!.command('CLUSTER', 'KEYSLOT', key))
       return servers[ends.findIndex((end) => slot < end) - 1]!
+    },
+    async isFollowed(heir) {
+      const id = String(await heir.command('CLUSTER', 'MYID'))
+      const living = all.filter((server) => server !== servers[replicas.indexOf(heir)])
+      await waitFor(async () => {
+        const views = await Promise.all(living.map((server) => server.command('CLUSTER', 'NODES')))
+        return views.every((view) => String(view).split('\n').some((line) => line.startsWith(id) && / (myself,)?master .*\d+-\d+$/.test(line)))
+      }, 'replica that all take for a master', 15_000)
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(all.map((server) => server[Symbol.asyncDispose]()))
