@@ -124,7 +124,7 @@ export function createCookieSessions(options: CookieSessionsOptions): Sessions {
     const before = loaded?.session
     if (change.ifVersion !== undefined && change.ifVersion !== loaded?.version) throw new MutationRefusedError('version', 'the cookie held another version, or none')
     if (before && !isLive(before)) return DROPPED
-    const next = loggedIn(before?.data, touched(applyChange(before ?? blank(), change, options.subject), clock()))
+    const next = loggedIn(before?.data, applyChange(before ?? blank(), change, options.subject, clock()))
     if (isEmpty(next, before)) return before ? end(before) : UNCHANGED
     rules.check(next)
     const isRotated = before !== undefined && (change.rotate || isLogin(before, next))

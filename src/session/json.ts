@@ -15,6 +15,9 @@ export interface JsonLimits {
 }
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
+/** Without escapes, and without control characters, which must be escaped (RFC 8259 section 7). */
+// eslint-disable-next-line no-control-regex
+const PLAIN_STRING = /^"[^"\\\x00-\x1f]*"$/
 const SAFE_INTEGER = /^-?[1-9]\d{0,14}$|^0$/
 
 /** The decimal value as sign, digits without zeros at either end, and exponent: equal texts mean equal numbers. */
@@ -117,7 +120,8 @@ class ExactParser {
     while (end > 0 && this.isEscaped(end, start)) end = this.text.indexOf('"', end + 1)
     if (end < 0) this.fail('json', 'unterminated string')
     this.at = end + 1
-    const value = this.unescape(this.text.slice(start, end + 1))
+    const quoted = this.text.slice(start, end + 1)
+    const value = PLAIN_STRING.test(quoted) ? quoted.slice(1, -1) : this.unescape(quoted)
     if (value === undefined) throw new JsonFaultError('json', start, 'malformed string')
     if (!value.isWellFormed()) throw new JsonFaultError('json', start, 'lone surrogate in a string')
     return value

@@ -1,7 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { SessionConflictError, SessionCorruptError } from '../errors.ts'
 import { createRecent } from '../recent.ts'
-import { TransientMap } from '../transient-map.ts'
 import { openSuccessor } from '../signing/ids.ts'
 import type { SessionStore, StoredRecord } from '../stores/store.ts'
 import type { Codec, Envelope } from './codec.ts'
@@ -30,10 +29,10 @@ export interface Loader {
   reload(id: SessionId): Promise<Standing | undefined>
   /** The id a record left by a rotation points to; undefined when the record is anything else. */
   successorOf(id: SessionId, record: StoredRecord): SessionId | undefined
-  /** Later loads must not join a read that began before this write. */
-  forget(key: string): void
-  /** These bytes were stored for this session: a load that finds them need not decode them. */
-  remember(key: string, bytes: Uint8Array, session: Session, dataText: string): void
+  /** Something was written: later loads must not join a read that began before. */
+  forget(id: SessionId): void
+  /** The session was stored at this version, in so many bytes: a load that finds the version need not decode the record. */
+  remember(session: Session, version: Version, bytes: number, dataText: string): void
 }
 
 /** Rotations one request can be overtaken by. */
@@ -44,12 +43,13 @@ const MAX_HOPS = 100
  */
 const MAX_JOIN_MS = 5
 
-/** Store keys remembered, and bytes of records, in each of two generations. */
-const MAX_KEYS = 10_000
-const MAX_DECODED_BYTES = 4 * 1_024 * 1_024
+/** What is remembered of sessions may weigh this much, in each of two generations. */
+const MAX_REMEMBERED_BYTES = 6 * 1_024 * 1_024
+/** Of a session beside its record. */
+const KNOWN_BYTES = 300
 
 interface Decoded {
-  readonly bytes: Uint8Array
+  readonly version: Version
   readonly envelope: Envelope
   readonly dataText?: string
 }
@@ -59,38 +59,45 @@ interface Reading {
   result: Promise<Loaded | undefined> | undefined
 }
 
+/** What is remembered of an id. */
+class Known {
+  reading: Reading | undefined
+  decoded: Decoded | undefined
+  constructor(readonly key: string) {}
+}
+
 export function createLoader(store: SessionStore, codec: Codec, policy: LifetimePolicy, clock: Clock, storeKeyOf: (id: SessionId) => string): Loader {
-  const inFlight = new TransientMap<string, Reading>()
+  const recent = createRecent<Known>(MAX_REMEMBERED_BYTES)
 
-  const keys = createRecent<string>(MAX_KEYS)
-  const decoded = createRecent<Decoded>(MAX_DECODED_BYTES)
-
-  function keyOf(id: SessionId): string {
-    const known = keys.get(id)
-    if (known !== undefined) return known
-    const key = storeKeyOf(id)
-    keys.set(id, key, 1)
-    return key
+  function knownOf(id: SessionId): Known {
+    const known = recent.get(id)
+    if (known) return known
+    const fresh = new Known(storeKeyOf(id))
+    recent.set(id, fresh, KNOWN_BYTES)
+    return fresh
   }
 
-  async function read(id: SessionId, key: string, reading: Reading): Promise<Loaded | undefined> {
+  async function read(id: SessionId, known: Known, reading: Reading): Promise<Loaded | undefined> {
     try {
-      const record = await store.load(key)
+      const record = await store.load(known.key)
       if (!record) return undefined
-      const { envelope, dataText } = decode(key, record.bytes)
-      return liveOf(id, key, record, envelope, dataText)
+      const { envelope, dataText } = decoded(id, known, record)
+      return liveOf(id, known.key, record, envelope, dataText)
     } finally {
-      if (inFlight.get(key) === reading) inFlight.delete(key)
+      if (known.reading === reading) known.reading = undefined
     }
   }
 
-  /** Most reads find the very bytes the last one found: those need not be parsed again. */
-  function decode(key: string, bytes: Uint8Array): Decoded {
-    const known = decoded.get(key)
-    if (known && Buffer.compare(known.bytes, bytes) === 0) return known
-    const fresh = { bytes, envelope: codec.decode(key, bytes) }
-    decoded.set(key, fresh, bytes.length)
-    return fresh
+  /** Most reads find the version the last one found, which means the same bytes (SessionStore): those need not be parsed again. */
+  function decoded(id: SessionId, known: Known, { version, bytes }: StoredRecord): Decoded {
+    if (known.decoded?.version === version) return known.decoded
+    return keep(id, known, { version, envelope: codec.decode(known.key, bytes) }, bytes.length)
+  }
+
+  function keep(id: SessionId, known: Known, decoded: Decoded, bytes: number): Decoded {
+    known.decoded = decoded
+    recent.set(id, known, bytes)
+    return decoded
   }
 
   function liveOf(id: SessionId, key: string, record: StoredRecord, envelope: Envelope, dataText?: string): Loaded | undefined {
@@ -100,14 +107,18 @@ export function createLoader(store: SessionStore, codec: Codec, policy: Lifetime
   }
 
   function load(id: SessionId): Promise<Loaded | undefined> {
-    const key = keyOf(id)
+    const known = knownOf(id)
     const startedAt = performance.now()
-    const current = inFlight.get(key)
-    if (current?.result && startedAt - current.startedAt <= MAX_JOIN_MS) return current.result
+    if (known.reading?.result && startedAt - known.reading.startedAt <= MAX_JOIN_MS) return known.reading.result
     const reading: Reading = { startedAt, result: undefined }
-    inFlight.set(key, reading)
-    reading.result = read(id, key, reading)
+    known.reading = reading
+    reading.result = read(id, known, reading)
     return reading.result
+  }
+
+  function forget(id: SessionId): void {
+    const known = recent.get(id)
+    if (known) known.reading = undefined
   }
 
   async function reload(firstId: SessionId): Promise<Standing | undefined> {
@@ -133,9 +144,9 @@ export function createLoader(store: SessionStore, codec: Codec, policy: Lifetime
       const envelope = codec.decode(storeKeyOf(id), record.bytes)
       return envelope.kind === 'moved' ? unseal(id, envelope.sealedSuccessor) : undefined
     },
-    forget: (key) => inFlight.delete(key),
-    remember(key, bytes, session, dataText) {
-      decoded.set(key, { bytes, envelope: { kind: 'live', session }, dataText }, bytes.length)
+    forget,
+    remember: (session, version, bytes, dataText) => {
+      keep(session.id, knownOf(session.id), { version, envelope: { kind: 'live', session }, dataText }, bytes)
     },
   }
 }

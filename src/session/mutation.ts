@@ -1,7 +1,7 @@
 import { MutationRefusedError } from '../errors.ts'
 import { JsonFaultError, parseExactObject, type JsonLimits } from './json.ts'
 import { mergeObject } from './merge-patch.ts'
-import { isPatchWithin, isSameJson, valueAt, type DataPath } from './paths.ts'
+import { isPatchWithin, isSameJson, isWhole, valueAt, type DataPath } from './paths.ts'
 import { sessionOf, type Json, type JsonObject, type Session, type Version } from './session.ts'
 
 /** Shorter lifetimes asked for by the upstream, and whether the cookie outlives the browser. Undefined: as it is. */
@@ -62,14 +62,14 @@ export function readMutation(fields: MutationFields, rules: MutationRules): Muta
 }
 
 /**
- * The session's next state at no particular time: base, then patch, then an adapter's edits, then lifetimes, which only ever get
+ * The session's next state: base, then patch, then an adapter's edits, then lifetimes, which only ever get
  * shorter. With `replace` the patch is the data itself, so null is a value there: the one way to store it, since a merge patch reads
  * null as "remove". When the value at `subject` changes, what is kept beside the data goes: no user is served as the one before.
  */
-export function applyChange(session: Session, change: Change, subject?: DataPath): Session {
+export function applyChange(session: Session, change: Change, subject?: DataPath, touchedAt = session.touchedAt): Session {
   const { lifetime } = change
   const { handle, createdAt, epoch } = session
-  const next = sessionOf(session.id, session.touchedAt, {
+  const next = sessionOf(session.id, touchedAt, {
     handle, createdAt, epoch,
     data: changedData(session.data, change),
     jar: session.jar,
@@ -207,26 +207,23 @@ function millisecondsOf(seconds: string | undefined): number | undefined {
 /** Throws MutationRefusedError when the route lets its upstream do less than this. */
 export function checkAllowed(mutation: Mutation, rules: MutationRules, hasPatch = false): void {
   if (mutation.kind === 'none') return
-  for (const kind of kindsOf(mutation, hasPatch)) {
+  const need = (kind: MutationKind): void => {
     if (!rules.allow.has(kind)) throw new MutationRefusedError('forbidden', `this route may not ${kind}`)
   }
-  if (mutation.kind === 'destroy') return
-  const writesAll = rules.writable.some((path) => path.length === 0)
-  if (!isPatchWithin(mutation.patch, rules.writable) || (mutation.base !== 'keep' && !writesAll)) {
+  if (mutation.kind === 'destroy') return need('destroy')
+  if (hasPatch || mutation.base !== 'keep' || mutation.members) need('patch')
+  if (mutation.rotate) need('rotate')
+  if (isLifetimeChanged(mutation.lifetime)) need('lifetime')
+  if (rules.writable.some(isWhole)) return
+  if (!isPatchWithin(mutation.patch, rules.writable) || mutation.base !== 'keep') {
     throw new MutationRefusedError('writable', 'the patch touches paths this route may not write')
   }
   for (const name of mutation.members?.keys() ?? []) {
-    const isWritable = rules.writable.some((path) => path.length === 0 || (path.length === 1 && path[0] === name))
+    const isWritable = rules.writable.some((path) => path.length === 1 && path[0] === name)
     if (!isWritable) throw new MutationRefusedError('writable', 'the app changes a member this route may not write')
   }
 }
 
-function kindsOf(mutation: Exclude<Mutation, { kind: 'none' }>, hasPatch: boolean): MutationKind[] {
-  if (mutation.kind === 'destroy') return ['destroy']
-  const { permanent, idleMs, absoluteMs } = mutation.lifetime
-  const kinds: MutationKind[] = []
-  if (hasPatch || mutation.base !== 'keep' || mutation.members) kinds.push('patch')
-  if (mutation.rotate) kinds.push('rotate')
-  if (permanent !== undefined || idleMs !== undefined || absoluteMs !== undefined) kinds.push('lifetime')
-  return kinds
+function isLifetimeChanged({ permanent, idleMs, absoluteMs }: LifetimeChange): boolean {
+  return permanent !== undefined || idleMs !== undefined || absoluteMs !== undefined
 }

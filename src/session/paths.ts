@@ -9,6 +9,11 @@ export function parsePath(text: string): DataPath {
   return names.at(-1) === '*' ? names.slice(0, -1) : names
 }
 
+/** Whether the path is the whole of the data. */
+export function isWhole(path: DataPath): boolean {
+  return path.length === 0
+}
+
 /** The value at `path`, or undefined. Only own members count, so `__proto__` and `constructor` are plain names. */
 export function valueAt(data: Json | undefined, path: DataPath): Json | undefined {
   let value = data
@@ -21,11 +26,11 @@ export function valueAt(data: Json | undefined, path: DataPath): Json | undefine
 
 /** The part of `data` that lies under any of `paths`, members in their order. */
 export function project(data: JsonObject, paths: readonly DataPath[]): JsonObject {
-  if (paths.some((path) => path.length === 0)) return data
+  if (paths.some(isWhole)) return data
   const kept: [string, Json][] = []
   for (const [name, value] of Object.entries(data)) {
     const below = paths.filter((path) => path[0] === name).map((path) => path.slice(1))
-    if (below.some((path) => path.length === 0)) kept.push([name, value])
+    if (below.some(isWhole)) kept.push([name, value])
     else if (below.length > 0 && isJsonObject(value)) {
       const part = project(value, below)
       if (Object.keys(part).length > 0) kept.push([name, part])
@@ -36,10 +41,10 @@ export function project(data: JsonObject, paths: readonly DataPath[]): JsonObjec
 
 /** Whether everything `patch` touches lies under one of `paths`. An object is followed down: it merges, it does not replace. */
 export function isPatchWithin(patch: JsonObject, paths: readonly DataPath[]): boolean {
-  if (paths.some((path) => path.length === 0)) return true
+  if (paths.some(isWhole)) return true
   return Object.entries(patch).every(([name, value]) => {
     const below = paths.filter((path) => path[0] === name).map((path) => path.slice(1))
-    if (below.some((path) => path.length === 0)) return true
+    if (below.some(isWhole)) return true
     return below.length > 0 && isJsonObject(value) && isPatchWithin(value, below)
   })
 }

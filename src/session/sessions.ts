@@ -12,7 +12,7 @@ import { dataTextOf } from './data-text.ts'
 import { createLoader, type Loaded, type Standing } from './loader.ts'
 import { applyChange, type Change, type Mutation } from './mutation.ts'
 import { isSameJson, valueAt, type DataPath } from './paths.ts'
-import type { EpochMs, Session, SessionId, Version } from './session.ts'
+import type { EpochMs, JsonObject, Session, SessionId, Version } from './session.ts'
 import type { Subjects } from './subjects.ts'
 import { createTurns } from './turns.ts'
 
@@ -132,7 +132,8 @@ export function createSessions(options: SessionsOptions): Sessions {
     if (only === undefined) return NO_SESSION
     if (candidates.length > 1) return openOneOf(candidates)
     const unsigned = cookies.unsign(only)
-    const loaded = unsigned && await loader.load(unsigned.id)
+    if (!unsigned) return NOTHING_OPENED
+    const loaded = await loader.load(unsigned.id)
     return loaded ? openedWith(loaded, unsigned.isCurrentKey) : NOTHING_OPENED
   }
 
@@ -190,7 +191,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       if (!isTouchDue(standing.session, policy, rule, now)) return { cookie: isCookieDue ? setCookie(standing.session) : KEEP, outcome: 'none' }
       const next = touched(standing.session, now)
       await store.touch(standing.key, storeExpiryOf(next))
-      loader.forget(standing.key)
+      loader.forget(standing.session.id)
       return { cookie: isCookieDue || next.permanent ? setCookie(next) : KEEP, outcome: 'touched' }
     } catch (error) {
       events.touchFailed(error)
@@ -225,9 +226,8 @@ export function createSessions(options: SessionsOptions): Sessions {
     for (let attempt = 1; attempt <= MAX_COMMIT_ATTEMPTS; attempt++) {
       if (!base) return DROPPED
       if (change.ifVersion !== undefined && change.ifVersion !== base.version) throw new MutationRefusedError('version', 'the record is at another version')
-      const next = touched(applyChange(base.session, change, options.subject), clock())
-      if (!isEmpty(next, base.session)) rules.check(next)
-      const turn = await write(base, next, change.rotate, isCookieDue)
+      const next = applyChange(base.session, change, options.subject, clock())
+      const turn = isEmpty(next, base.session) ? await clear(base) : await write(base, next, change.rotate, isCookieDue, rules)
       if (turn) return turn
 
       events.conflict()
@@ -237,13 +237,16 @@ export function createSessions(options: SessionsOptions): Sessions {
     throw new SessionConflictError(MAX_COMMIT_ATTEMPTS)
   }
 
+  /** Undefined: another writer was first. */
+  async function clear(base: Standing): Promise<Turn | undefined> {
+    const version = await replace(base, codec.encode(base.key, { kind: 'gone' }), tombstoneUntil())
+    if (version) await subjects?.withdraw(base.session, base.key)
+    return version && { committed: { cookie: base.isSuccessor ? KEEP : CLEAR, outcome: 'destroyed' }, standing: undefined }
+  }
+
   /** One compare-and-set. Undefined: another writer was first, or the session was revoked. */
-  async function write(base: Standing, next: Session, isRotationAsked: boolean, isCookieDue: boolean): Promise<Turn | undefined> {
-    if (isEmpty(next, base.session)) {
-      const version = await replace(base, codec.encode(base.key, { kind: 'gone' }), tombstoneUntil())
-      if (version) await subjects?.withdraw(base.session, base.key)
-      return version && { committed: { cookie: base.isSuccessor ? KEEP : CLEAR, outcome: 'destroyed' }, standing: undefined }
-    }
+  async function write(base: Standing, next: Session, isRotationAsked: boolean, isCookieDue: boolean, rules: CommitRules): Promise<Turn | undefined> {
+    rules.check(next)
     const isLogin = options.rotateOn.some((path) => !isSameJson(valueAt(base.session.data, path), valueAt(next.data, path)))
     // A request overtaken by a rotation may come from whoever fixed the old id, and so may the rotation: the one never learns the
     // new id, and what needs an id that nobody else knows, a login, is not put under it.
@@ -255,16 +258,15 @@ export function createSessions(options: SessionsOptions): Sessions {
     const dataText = dataTextOf(admitted.data)
     const version = await replace(base, bytes, storeExpiryOf(admitted))
     if (!version) return undefined
-    loader.remember(base.key, bytes, admitted, dataText)
+    loader.remember(admitted, version, bytes.length, dataText)
     const isSetDue = !base.isSuccessor && (next.permanent || base.session.permanent || isCookieDue)
     return { committed: { cookie: isSetDue ? setCookie(next) : KEEP, outcome: 'stored' }, standing: { key: base.key, session: admitted, version, isSuccessor: base.isSuccessor } }
   }
 
-  function replace({ key, version }: Loaded, bytes: Uint8Array, expiresAt: EpochMs): Promise<Version | undefined> {
-    return store.replace(key, version, bytes, expiresAt).then((written) => {
-      loader.forget(key)
-      return written.outcome === 'stored' ? written.version : undefined
-    })
+  async function replace({ key, session, version }: Loaded, bytes: Uint8Array, expiresAt: EpochMs): Promise<Version | undefined> {
+    const written = await store.replace(key, version, bytes, expiresAt)
+    loader.forget(session.id)
+    return written.outcome === 'stored' ? written.version : undefined
   }
 
   /** The successor is stored first and known to nobody; the old record then becomes a pointer to it in one step, or the successor goes. */
@@ -316,7 +318,7 @@ export function createSessions(options: SessionsOptions): Sessions {
     while (id !== undefined) {
       const key = storeKeyOf(id)
       const ended = await store.destroy(key, tombstoneUntil())
-      loader.forget(key)
+      loader.forget(id)
       id = ended && loader.successorOf(id, ended)
     }
   }
@@ -334,6 +336,11 @@ export function createSessions(options: SessionsOptions): Sessions {
 
 /** Without data it lives only by what is kept beside it, and not when the data has just been emptied: that is a logout. */
 export function isEmpty({ data, jar = {} }: Session, before?: Session): boolean {
-  if (Object.keys(data).length > 0) return false
-  return Object.keys(jar).length === 0 || (before !== undefined && Object.keys(before.data).length > 0)
+  if (hasMembers(data)) return false
+  return !hasMembers(jar) || (before !== undefined && hasMembers(before.data))
+}
+
+function hasMembers(object: JsonObject): boolean {
+  for (const name in object) if (Object.hasOwn(object, name)) return true
+  return false
 }

@@ -6,6 +6,7 @@ import type { Expiring } from '../../src/stores/expiry-queue.ts'
 import { createExpiryQueue, UNQUEUED } from '../../src/stores/expiry-queue.ts'
 import { createMemoryStore } from '../../src/stores/memory.ts'
 import { StoreRefusal } from '../../src/stores/refusal.ts'
+import { heldBytes } from '../support/crash-oracle.ts'
 
 const at = (ms: number) => ms as EpochMs
 const bytes = Buffer.from('data')
@@ -26,6 +27,17 @@ test('a full store refuses new sessions and keeps every live one', async () => {
   await expect(refused).rejects.toThrow('full: 2 entries of at most 2')
   expect(await store.load('a')).toBeDefined()
   expect(await store.load('b')).toBeDefined()
+  await store.close()
+})
+
+test('a record takes the room it needs, whatever else was read and written beside it', async () => {
+  const { store } = timedStore(5_000)
+  const before = heldBytes()
+  for (let index = 0; index < 5_000; index++) {
+    await store.create(`key ${index}`, Buffer.alloc(450), at(9_000))
+    for (let load = 0; load < 10; load++) await store.load(`key ${index}`)
+  }
+  expect((heldBytes() - before) / 5_000).toBeLessThan(2_000)
   await store.close()
 })
 
