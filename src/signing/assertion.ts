@@ -1,9 +1,10 @@
-import { createHmac, createPrivateKey, createPublicKey, createSecretKey, sign, type KeyObject } from 'node:crypto'
+import { createPrivateKey, createPublicKey, createSecretKey, sign, type KeyObject } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { createRecent } from '../recent.ts'
 import { dataTextOf } from '../session/data-text.ts'
-import { project, valueAt, type DataPath } from '../session/paths.ts'
+import { isWhole, project, valueAt, type DataPath } from '../session/paths.ts'
 import type { JsonObject, Session, Version } from '../session/session.ts'
+import { createHmacSha256 } from './hmac.ts'
 import type { KeyRing } from './keyring.ts'
 
 export type AssertionAlg = 'HS256' | 'EdDSA' | 'ES256'
@@ -63,12 +64,13 @@ export function createAssertionSigner(audience: string, expose: readonly DataPat
   const header = base64url(JSON.stringify({ typ: 'session+jwt', alg: key.alg, kid: key.id }))
   const issuerAndAudience = JSON.stringify({ iss: options.issuer, aud: audience }).slice(0, -1)
   const subjectOf = createSubjectReader(options.subject)
-  const exposesAll = expose.some((path) => path.length === 0)
+  const exposesAll = expose.some(isWhole)
+  const signatureOf = createSignature(key)
   const reusable = createRecent<Signed>(MAX_REUSED_CHARS)
 
   function signNow(asserted: AssertedSession | undefined, issuedAt: number): string {
     const input = `${header}.${base64url(claimsTextOf(asserted, issuedAt))}`
-    return `${input}.${signatureOf(input, key)}`
+    return `${input}.${signatureOf(input)}`
   }
 
   function claimsTextOf(asserted: AssertedSession | undefined, iat: number): string {
@@ -77,7 +79,7 @@ export function createAssertionSigner(audience: string, expose: readonly DataPat
     const { session: { handle, data, permanent }, version, dataText } = asserted
     const sub = subjectOf(data)
     const subject = sub === undefined ? '' : `,"sub":${JSON.stringify(sub)}`
-    return `${common},"sid":${JSON.stringify(handle)}${subject},"ver":${JSON.stringify(version)},"new":false,"permanent":${permanent}`
+    return `${common},"sid":"${handle}"${subject},"ver":${JSON.stringify(version)},"new":false,"permanent":${permanent}`
       + `,"data":${exposesAll && dataText !== undefined ? dataText : dataTextOf(project(data, expose))}}`
   }
 
@@ -110,11 +112,12 @@ export function createSubjectReader(path: DataPath | undefined): (data: JsonObje
   }
 }
 
-function signatureOf(input: string, { alg, key }: AssertionKey): string {
+/** Of ASCII text, base64url. */
+function createSignature({ alg, key }: AssertionKey): (text: string) => string {
   switch (alg) {
-    case 'HS256': return createHmac('sha256', key).update(input).digest('base64url')
-    case 'EdDSA': return sign(null, Buffer.from(input), key).toString('base64url')
-    case 'ES256': return sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')
+    case 'HS256': return createHmacSha256(key)
+    case 'EdDSA': return (text) => sign(null, Buffer.from(text), key).toString('base64url')
+    case 'ES256': return (text) => sign('sha256', Buffer.from(text), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url')
   }
 }
 
@@ -124,6 +127,10 @@ export function jwksOf(keys: KeyRing<AssertionKey>): { readonly keys: readonly o
   return { keys: published.map(({ id, alg, key }) => ({ ...createPublicKey(key).export({ format: 'jwk' }), kid: id, alg, use: 'sig' })) }
 }
 
+const scratch = Buffer.allocUnsafeSlow(16_384)
+const MAX_BYTES_PER_CHAR = 3
+
 function base64url(text: string): string {
-  return Buffer.from(text).toString('base64url')
+  if (text.length * MAX_BYTES_PER_CHAR > scratch.length) return Buffer.from(text).toString('base64url')
+  return scratch.toString('base64url', 0, scratch.write(text))
 }
