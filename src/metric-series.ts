@@ -16,10 +16,10 @@ export interface Tally {
 }
 
 export function createTally(options: SeriesOptions, firstLabel: string, secondLabel?: string): Tally {
-  const counts = new Map<string, Map<string | number, number>>()
+  const counts = new Map<string, Map<string | number, { value: number }>>()
 
   function values(): MetricValue<string>[] {
-    return [...counts].flatMap(([first, seconds]) => [...seconds].map(([second, value]) => ({
+    return [...counts].flatMap(([first, seconds]) => [...seconds].map(([second, { value }]) => ({
       value, labels: secondLabel === undefined ? { [firstLabel]: first } : { [firstLabel]: first, [secondLabel]: second },
     })))
   }
@@ -28,8 +28,10 @@ export function createTally(options: SeriesOptions, firstLabel: string, secondLa
   return {
     add(first, second = '') {
       let seconds = counts.get(first)
-      if (!seconds) counts.set(first, seconds = new Map<string | number, number>())
-      seconds.set(second, (seconds.get(second) ?? 0) + 1)
+      if (!seconds) counts.set(first, seconds = new Map<string | number, { value: number }>())
+      const count = seconds.get(second)
+      if (count) count.value++
+      else seconds.set(second, { value: 1 })
     },
   }
 }

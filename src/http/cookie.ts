@@ -31,16 +31,24 @@ export function splitCookies(lines: readonly string[], name: string): SplitCooki
       rest.push(line)
       continue
     }
-    const left = line.split(';').filter((pair) => {
+    let left: string | undefined
+    for (let start = 0, end = 0; end < line.length; start = end + 1) {
+      end = pairEnd(line, start)
+      const pair = line.slice(start, end)
       const value = valueOf(pair, name)
       if (value !== undefined) candidates.push(value)
-      return value === undefined
-    })
-    const joined = left.join(';')
-    const first = skipBlanks(joined, 0)
-    if (first < joined.length) rest.push(joined.slice(first))
+      else left = left === undefined ? pair : `${left};${pair}`
+    }
+    if (left === undefined) continue
+    const first = skipBlanks(left, 0)
+    if (first < left.length) rest.push(left.slice(first))
   }
   return { candidates, rest }
+}
+
+function pairEnd(line: string, start: number): number {
+  const end = line.indexOf(';', start)
+  return end < 0 ? line.length : end
 }
 
 /**
