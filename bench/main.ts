@@ -35,7 +35,7 @@ async function main(args: readonly string[]): Promise<number> {
     ...(flags.only === undefined ? {} : { only: flags.only.split(',') }),
     stores: (flags.store ?? []).map((text) => JSON.parse(text) as StoreConfig),
   }
-  const report = await runBench(options, (round, id, { cpuMicros, perSecond }) => {
+  const report = await runBench(options, (round, { id, cpuMicros, perSecond }) => {
     const cpu = cpuMicros?.toFixed(1) ?? '-'
     console.error(`round ${round}/${flags.rounds}  ${id.padEnd(20)} ${cpu.padStart(7)} us/req ${perSecond.toFixed(0).padStart(7)} req/s`)
   })

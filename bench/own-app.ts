@@ -3,7 +3,8 @@ import { startLoadGenerator } from './load.ts'
 import { describeMachine } from './machine.ts'
 import { prove } from './prove.ts'
 import { reportOf, type Report } from './report.ts'
-import { measureRounds, type RoundOptions, type Running, type Sample, type Subject } from './rounds.ts'
+import { measureRounds, type RoundOptions, type Running, type Subject } from './rounds.ts'
+import { rowOf, type Row } from './statistics.ts'
 import { startWorld, type World } from './world.ts'
 
 export interface OwnBenchOptions extends RoundOptions {
@@ -25,13 +26,13 @@ const LABELS = new Map([
  * (read, store in memory). Nothing is assumed of the answer but that its status stays the same.
  * @throws Error when the application cannot be reached, or answers with another status through a proxy than without.
  */
-export async function runOwnBench(options: OwnBenchOptions, onSample?: (round: number, id: string, sample: Sample) => void): Promise<Report> {
+export async function runOwnBench(options: OwnBenchOptions, onRound?: (round: number, row: Row) => void): Promise<Report> {
   const machine = describeMachine()
   const status = await statusOf(options.upstream + options.path)
   const world = await startWorld({ redis: false })
   const load = await startLoadGenerator()
   try {
-    const measured = await measureRounds(ownSubjects(world, options, status), load, options, (round, id, sample) => onSample?.(round, id, sample))
+    const measured = await measureRounds(ownSubjects(world, options, status), load, options, (round, one) => onRound?.(round, rowOf(one, one.id)))
     return reportOf(measured, LABELS, machine, options)
   } finally {
     await load.stop()

@@ -3,7 +3,7 @@ import type { Machine } from './machine.ts'
 import type { Measured, RoundOptions } from './rounds.ts'
 import { cpuRatio, rowOf, type Row } from './statistics.ts'
 
-/** A run, as it is written to JSON. Times in the unit the name says; ratios are medians of the ratios of each round. */
+/** A run, as it is written to JSON. Times in the unit the name says; ratios are medians of the ratios of neighbouring stretches of load. */
 export interface Report {
   readonly at: string
   readonly machine: Machine

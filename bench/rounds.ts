@@ -1,6 +1,5 @@
-import type { LoadGenerator, LoadRequest, LoadResult } from './load.ts'
+import type { LoadGenerator, LoadRequest } from './load.ts'
 import { cpuMicrosOf, peakRssBytesOf } from './proc-stat.ts'
-import { median } from './statistics.ts'
 
 export interface RoundOptions {
   readonly rounds: number
@@ -29,7 +28,7 @@ export interface Running {
   stop(): Promise<void>
 }
 
-/** One target in one round. `cpuMicros` is per request; undefined where no process is measured. */
+/** One target in one stretch of load. `cpuMicros` is per request; undefined where no process is measured. */
 export interface Sample {
   readonly cpuMicros: number | undefined
   readonly perSecond: number
@@ -39,14 +38,14 @@ export interface Sample {
   readonly peakRssBytes: number | undefined
 }
 
-/** All rounds of one target; `samples[i]` is round i of every target, so that ratios compare like with like. */
+/** All stretches of one target; `samples[i]` of every target were taken right after each other, so that ratios compare like with like. */
 export interface Measured {
   readonly id: string
   readonly samples: readonly Sample[]
 }
 
-/** Stretches of load a round is cut into. */
-const SLICES = 4
+/** A round is cut into stretches of load this long: what else a shared machine does changes from one second to the next. */
+const SLICE_SECONDS = 0.3
 /** Load before each of them that does not count: the connections to the upstream have ended while others had their turn. */
 const RAMP_SECONDS = 0.1
 
@@ -57,13 +56,13 @@ const RAMP_SECONDS = 0.1
  * @throws Error when any request fails: a number from a broken run is worth nothing.
  */
 export async function measureRounds(
-  subjects: readonly Subject[], load: LoadGenerator, options: RoundOptions, onSample: (round: number, id: string, sample: Sample) => void,
+  subjects: readonly Subject[], load: LoadGenerator, options: RoundOptions, onRound: (round: number, measured: Measured) => void,
 ): Promise<Measured[]> {
   const samples = new Map<string, Sample[]>(subjects.map(({ id }) => [id, []]))
   for (let round = 1; round <= options.rounds; round++) {
-    for (const { id, sample } of await measureRound(subjects, load, options)) {
-      samples.get(id)!.push(sample)
-      onSample(round, id, sample)
+    for (const measured of await measureRound(subjects, load, options)) {
+      samples.get(measured.id)!.push(...measured.samples)
+      onRound(round, measured)
     }
   }
   return subjects.map(({ id }) => ({ id, samples: samples.get(id)! }))
@@ -72,28 +71,23 @@ export async function measureRounds(
 interface Contender {
   readonly id: string
   readonly running: Running
-  readonly slices: Slice[]
+  readonly samples: Sample[]
 }
 
-interface Slice {
-  readonly cpuMicros: number
-  readonly seconds: number
-  readonly load: LoadResult
-}
-
-async function measureRound(subjects: readonly Subject[], load: LoadGenerator, options: RoundOptions): Promise<{ id: string, sample: Sample }[]> {
+async function measureRound(subjects: readonly Subject[], load: LoadGenerator, options: RoundOptions): Promise<Measured[]> {
   const contenders: Contender[] = []
   try {
     for (const subject of shuffled(subjects)) {
       const running = await subject.start()
-      contenders.push({ id: subject.id, running, slices: [] })
+      contenders.push({ id: subject.id, running, samples: [] })
       if (options.warmupSeconds > 0) await load.run(requestOf(running, options, options.warmupSeconds))
     }
-    for (let slice = 0; slice < SLICES; slice++) {
-      for (const one of shuffled(contenders)) one.slices.push(await measureSlice(one, load, options))
+    const slices = Math.max(1, Math.round(options.seconds / SLICE_SECONDS))
+    for (let slice = 0; slice < slices; slice++) {
+      for (const one of shuffled(contenders)) one.samples.push(await measureSlice(one, load, options, options.seconds / slices))
     }
     for (const { running } of contenders) await running.check()
-    return contenders.map((one) => ({ id: one.id, sample: sampleOf(one) }))
+    return contenders
   } finally {
     await Promise.all(contenders.map(({ running }) => running.stop()))
   }
@@ -103,26 +97,16 @@ function requestOf({ url, status, visitors }: Running, { connections }: RoundOpt
   return { url, status, connections, headers: visitors, seconds }
 }
 
-async function measureSlice({ id, running }: Contender, load: LoadGenerator, options: RoundOptions): Promise<Slice> {
-  const seconds = options.seconds / SLICES
-  const cpuMicros = (): number => running.pid === undefined ? 0 : cpuMicrosOf(running.pid)
+async function measureSlice({ id, running }: Contender, load: LoadGenerator, options: RoundOptions, seconds: number): Promise<Sample> {
+  const { pid } = running
+  const cpuMicros = (): number => pid === undefined ? 0 : cpuMicrosOf(pid)
   await load.run(requestOf(running, options, RAMP_SECONDS))
   const before = cpuMicros()
-  const result = await load.run(requestOf(running, options, seconds))
-  if (result.failed > 0 || result.answered === 0) throw new Error(`${id}: ${result.failed} of ${result.answered} requests failed`)
-  return { cpuMicros: cpuMicros() - before, seconds: result.answered / result.perSecond, load: result }
-}
-
-/** CPU and throughput over all slices; of the latencies, the median slice's. */
-function sampleOf({ running: { pid }, slices }: Contender): Sample {
-  const sum = (value: (slice: Slice) => number): number => slices.reduce((total, slice) => total + value(slice), 0)
-  const requests = sum(({ load }) => load.answered)
+  const { answered, failed, perSecond, p50Ms, p99Ms } = await load.run(requestOf(running, options, seconds))
+  if (failed > 0 || answered === 0) throw new Error(`${id}: ${failed} of ${answered} requests failed`)
   return {
-    cpuMicros: pid === undefined ? undefined : sum(({ cpuMicros }) => cpuMicros) / requests,
-    perSecond: requests / sum(({ seconds }) => seconds),
-    p50Ms: median(slices.map(({ load }) => load.p50Ms)),
-    p99Ms: median(slices.map(({ load }) => load.p99Ms)),
-    requests,
+    cpuMicros: pid === undefined ? undefined : (cpuMicros() - before) / answered,
+    perSecond, p50Ms, p99Ms, requests: answered,
     peakRssBytes: pid === undefined ? undefined : peakRssBytesOf(pid),
   }
 }

@@ -3,7 +3,8 @@ import { startLoadGenerator } from './load.ts'
 import { describeMachine } from './machine.ts'
 import { prove, writtenSoFar } from './prove.ts'
 import { reportOf, type Report } from './report.ts'
-import { measureRounds, type RoundOptions, type Running, type Sample } from './rounds.ts'
+import { measureRounds, type RoundOptions, type Running } from './rounds.ts'
+import { rowOf, type Row } from './statistics.ts'
 import { targetsNamed, targetsOn, type Target } from './targets.ts'
 import { startWorld, type World } from './world.ts'
 
@@ -19,14 +20,14 @@ export interface BenchOptions extends RoundOptions {
  * that what was written under load was stored.
  * @throws MissingError when a server or the build is missing; AssertionError when a target answers wrongly.
  */
-export async function runBench(options: BenchOptions, onSample?: (round: number, id: string, sample: Sample) => void): Promise<Report> {
+export async function runBench(options: BenchOptions, onRound?: (round: number, row: Row) => void): Promise<Report> {
   const targets = [...targetsNamed(options.only), ...(options.stores ?? []).flatMap(targetsOn)]
   const machine = describeMachine()
   const world = await startWorld({ redis: targets.some(({ needsRedis }) => needsRedis) })
   const load = await startLoadGenerator()
   try {
     const subjects = targets.map((target) => ({ id: target.id, start: () => startProven(target, world, options.connections) }))
-    const measured = await measureRounds(subjects, load, options, (round, id, sample) => onSample?.(round, id, sample))
+    const measured = await measureRounds(subjects, load, options, (round, one) => onRound?.(round, rowOf(one, one.id)))
     return reportOf(measured, new Map(targets.map(({ id, label }) => [id, label])), machine, options)
   } finally {
     await load.stop()

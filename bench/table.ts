@@ -3,7 +3,7 @@ import type { Report } from './report.ts'
 
 /** The report for a terminal. */
 export function tableOf(report: Report): string {
-  const head = ['', 'CPU us/req', 'low..high', 'x http-proxy', 'x no session', 'req/s', 'p50 ms', 'p99 ms', 'peak MB']
+  const head = ['', 'CPU us/req', 'half within', 'x http-proxy', 'x no session', 'req/s', 'p50 ms', 'p99 ms', 'peak MB']
   const rows = report.rows.map((row) => [
     row.label,
     row.cpuMicros?.toFixed(1) ?? '-',

@@ -15,7 +15,7 @@ export async function runBenchCommand({ upstream, path, rounds, duration, concur
   if (![rounds, duration, concurrency].every((number) => Number.isFinite(number) && number > 0)) throw new UsageError('--rounds, --duration and --concurrency must be numbers above zero')
   const [{ runOwnBench }, { tableOf }] = await Promise.all([import('../../bench/main.ts'), import('../../bench/table.ts')])
   const options = { upstream: new URL(upstream).origin, path, rounds, seconds: duration, warmupSeconds: 1, connections: concurrency }
-  const report = await runOwnBench(options, (round, id, { perSecond }) => {
+  const report = await runOwnBench(options, (round, { id, perSecond }) => {
     process.stderr.write(`round ${round}/${rounds}  ${id.padEnd(20)} ${perSecond.toFixed(0).padStart(7)} req/s\n`)
   }).catch((error: unknown) => {
     throw error instanceof Error ? new CommandError(error.message, { cause: error }) : error

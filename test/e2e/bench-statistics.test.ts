@@ -10,7 +10,7 @@ function measured(id: string, cpu: readonly number[]): Measured {
   return { id, samples: cpu.map((cpuMicros) => ({ cpuMicros, perSecond: 1, p50Ms: 1, p99Ms: 1, requests: 1, peakRssBytes: 1 })) }
 }
 
-test('a ratio is the median of the ratios of each round, not the ratio of medians', () => {
+test('a ratio is the median of the ratios of neighbouring stretches, not the ratio of medians', () => {
   const all = [measured('http-proxy', [100, 200, 400]), measured('gate-none', [50, 180, 120])]
   expect(cpuRatio(all, 'gate-none', 'http-proxy')).toBe(0.5)
   expect(cpuRatio(all, 'gate-none', 'absent')).toBeUndefined()
