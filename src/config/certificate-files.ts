@@ -1,14 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { ConfigProblem } from '../errors.ts'
+import { digestOf, type FilesRead } from './files-read.ts'
 import { reasonOf } from './secret-files.ts'
 import { isMembers, type Path, pathText } from './tree.ts'
 import type { Config } from './schema.ts'
 
 export interface CertificatesChecked {
   readonly problems: readonly ConfigProblem[]
-  /** Absolute paths, readable or not; watched for changes. */
-  readonly files: readonly string[]
+  readonly files: FilesRead
 }
 
 /** Certificates, their keys and authorities: readable, and the listener's pair belongs together. */
@@ -27,7 +27,7 @@ export async function checkCertificateFiles(config: Config): Promise<Certificate
   const key = contents.get('tls.keyFile')
   const mismatch = cert && key ? await pairProblem(cert, key) : undefined
   if (mismatch) problems.push({ path: 'tls', message: mismatch })
-  return { problems, files: found.map(({ file }) => resolve(file)) }
+  return { problems, files: new Map(found.map(({ path, file }) => [resolve(file), digestOf(contents.get(path))])) }
 }
 
 function filesOf(tree: unknown, path: Path): { path: string; file: string }[] {

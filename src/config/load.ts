@@ -4,6 +4,7 @@ import { ConfigInvalidError, type ConfigProblem } from '../errors.ts'
 import { checkCertificateFiles } from './certificate-files.ts'
 import { crossCheck } from './cross-checks.ts'
 import { expandEnv } from './expand-env.ts'
+import { digestOf, type FilesRead } from './files-read.ts'
 import { type Flags, mergeFlags } from './flags.ts'
 import { isAffected, parseTree } from './parse-tree.ts'
 import { resolveDefaults } from './resolve-defaults.ts'
@@ -35,8 +36,8 @@ export interface LoadedConfig {
   readonly config: Config
   /** What works and is still worth a second look. */
   readonly warnings: readonly ConfigProblem[]
-  /** Absolute paths of everything that was read: the file itself, secrets, keys, certificates. */
-  readonly files: readonly string[]
+  /** Everything that was read: the file itself, secrets, keys, certificates. */
+  readonly files: FilesRead
 }
 
 /**
@@ -45,7 +46,7 @@ export interface LoadedConfig {
  */
 export async function loadConfig(source: ConfigSource): Promise<LoadedConfig> {
   const baseDir = resolve(source.baseDir ?? (source.file === undefined ? '.' : dirname(source.file)))
-  const yaml = await readSource(source)
+  const { yaml, files } = await readSource(source)
   const findings = new Findings(source, yaml)
   if (yaml.problems.length > 0) throw findings.error(yaml.problems.map((problem) => findings.located(problem)))
   if (yaml.tree !== undefined && !isMembers(yaml.tree)) throw findings.error([{ path: '', message: 'expected a map of keys, such as "listen: 127.0.0.1:8080"' }])
@@ -60,8 +61,7 @@ export async function loadConfig(source: ConfigSource): Promise<LoadedConfig> {
   const certificates = await checkCertificateFiles(config)
   certificates.problems.filter(({ path }) => !isAffected(findings.broken, path)).forEach((problem) => findings.problem(problem))
   if (findings.problems.length > 0) throw findings.error()
-  const own = source.file === undefined || source.text !== undefined ? [] : [resolve(source.file)]
-  return { config, warnings: findings.warnings, files: [...new Set([...own, ...findings.files, ...certificates.files])] }
+  return { config, warnings: findings.warnings, files: new Map([...files, ...findings.files, ...certificates.files]) }
 }
 
 /** File, then environment, then flags, then secret files: the tree the schema judges. */
@@ -84,7 +84,7 @@ async function completeTree(source: ConfigSource, fileTree: unknown, baseDir: st
   secrets.problems.forEach((problem) => findings.problem(problem))
   secrets.missing.forEach((path) => findings.broken.add(path))
   findings.warnings.push(...secrets.warnings)
-  findings.files.push(...secrets.files)
+  findings.files = secrets.files
   return secrets.tree
 }
 
@@ -99,16 +99,18 @@ function withoutEmpty(tree: unknown): unknown {
   return result
 }
 
-async function readSource({ file, text, tree }: ConfigSource): Promise<YamlSource> {
-  if (tree !== undefined) return { tree, problems: [], lineOf: () => undefined }
-  if (file === undefined && text === undefined) return { tree: undefined, problems: [], lineOf: () => undefined }
+async function readSource({ file, text, tree }: ConfigSource): Promise<{ readonly yaml: YamlSource, readonly files: FilesRead }> {
+  const files = new Map<string, string>()
+  if (tree !== undefined || (file === undefined && text === undefined)) return { yaml: { tree, problems: [], lineOf: () => undefined }, files }
   const { parseYaml } = await import('./yaml-source.ts')    // 30 ms that a start without a file saves
-  if (text !== undefined) return parseYaml(text)
+  if (text !== undefined) return { yaml: parseYaml(text), files }
   try {
-    return parseYaml(new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file ?? '')))
+    const bytes = await readFile(file ?? '')
+    files.set(resolve(file ?? ''), digestOf(bytes))
+    return { yaml: parseYaml(new TextDecoder('utf-8', { fatal: true }).decode(bytes)), files }
   } catch (error) {
     const message = error instanceof TypeError ? 'is not UTF-8 text' : `cannot be read: ${reasonOf(error)}`
-    return { tree: undefined, problems: [{ path: '', message }], lineOf: () => undefined }
+    return { yaml: { tree: undefined, problems: [{ path: '', message }], lineOf: () => undefined }, files }
   }
 }
 
@@ -116,7 +118,7 @@ async function readSource({ file, text, tree }: ConfigSource): Promise<YamlSourc
 class Findings {
   readonly problems: ConfigProblem[] = []
   readonly warnings: ConfigProblem[] = []
-  readonly files: string[] = []
+  files: FilesRead = new Map()
   /** Paths already known to be wrong; nothing that follows from them is reported. */
   readonly broken = new Set<string>()
   flagPaths: ReadonlySet<string> = new Set()

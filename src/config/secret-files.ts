@@ -2,6 +2,7 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { ConfigProblem } from '../errors.ts'
+import { digestOf, type FilesRead } from './files-read.ts'
 import { isMembers, type Path, pathText, valueAt, withValue } from './tree.ts'
 
 /** Members that hold a secret and have a `...File` form. */
@@ -16,8 +17,7 @@ export interface SecretsRead {
   readonly warnings: readonly ConfigProblem[]
   /** Paths of the values that a file should have given and did not. */
   readonly missing: readonly string[]
-  /** Absolute paths of the files, read or not; watched for changes. */
-  readonly files: readonly string[]
+  readonly files: FilesRead
 }
 
 /**
@@ -28,7 +28,7 @@ export async function readSecretFiles(tree: unknown, baseDir: string): Promise<S
   const problems: ConfigProblem[] = []
   const warnings: ConfigProblem[] = []
   const missing: string[] = []
-  const files: string[] = []
+  const files = new Map<string, string>()
   let result = tree
   for (const { path, target, file } of secretFilesOf(tree)) {
     const at = pathText(path)
@@ -36,15 +36,18 @@ export async function readSecretFiles(tree: unknown, baseDir: string): Promise<S
       problems.push({ path: at, message })
       missing.push(pathText(target))
     }
-    files.push(resolve(baseDir, file))
     if (valueAt(tree, target) !== undefined) {
       fail(`give either this or ${String(target.at(-1))}, not both`)
       continue
     }
     const read = await readSecret(resolve(baseDir, file))
-    if ('problem' in read) fail(read.problem)
-    else result = withValue(result, target, read.value)
-    if ('warning' in read && read.warning !== undefined && SECRET_MEMBERS.includes(String(target.at(-1)))) warnings.push({ path: at, message: read.warning })
+    if ('problem' in read) {
+      fail(read.problem)
+      continue
+    }
+    result = withValue(result, target, read.value)
+    files.set(resolve(baseDir, file), read.digest)
+    if (read.warning !== undefined && SECRET_MEMBERS.includes(String(target.at(-1)))) warnings.push({ path: at, message: read.warning })
   }
   return { tree: result, problems, warnings, missing, files }
 }
@@ -65,7 +68,7 @@ function secretFilesOf(tree: unknown, path: Path = []): SecretFile[] {
   })
 }
 
-type SecretRead = { readonly value: string; readonly warning: string | undefined } | { readonly problem: string }
+type SecretRead = { readonly value: string; readonly digest: string; readonly warning: string | undefined } | { readonly problem: string }
 
 async function readSecret(file: string): Promise<SecretRead> {
   let bytes: Buffer
@@ -86,7 +89,7 @@ async function readSecret(file: string): Promise<SecretRead> {
   if (value.trim() === '') return { problem: `${file} is empty; was it still being written?` }
   if (/^\s/.test(value)) return { problem: `${file} starts with white space; remove it` }
   const warning = (mode & 0o004) !== 0 ? `${file} can be read by every user of this machine; chmod 600 it` : undefined
-  return { value, warning }
+  return { value, digest: digestOf(bytes), warning }
 }
 
 function textOf(bytes: Uint8Array): string | undefined {

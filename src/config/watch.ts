@@ -1,41 +1,40 @@
-import { createHash } from 'node:crypto'
 import { type FSWatcher, watch } from 'node:fs'
 import { readFile, readlink, stat } from 'node:fs/promises'
 import { dirname, relative, resolve, sep } from 'node:path'
+import { digestOf, type FilesRead } from './files-read.ts'
 
 export interface WatchOptions {
   /** Changes within this time count as one. */
   readonly settleMs?: number
   /** Files are also looked at this often, for file systems that tell nothing (NFS, some bind mounts). */
   readonly pollMs?: number
-  /** Called once, when every change from here on will be seen. */
-  readonly onReady?: () => void
 }
 
 const MAX_LINKS = 16
 
 /**
- * Calls `onChange` after the content of any of `files` has changed, and never while a call of it is running. Content counts, not time
- * stamps, and the directories are watched, not the files: so an editor that renames a new file into place, and a Kubernetes volume that
- * swaps its `..data` link, are seen. A file that vanishes is a change too. Returns what ends the watching.
+ * Calls `onChange` after the content of any file has become another than the one that was read, however long ago, and never while a call
+ * of it is running. Content counts, not time stamps, and the directories are watched, not the files: so an editor that renames a new file
+ * into place, and a Kubernetes volume that swaps its `..data` link, are seen. A file that vanishes is a change too. Returns what ends the
+ * watching.
  */
-export function watchConfig(files: readonly string[], onChange: () => void | Promise<void>, options: WatchOptions = {}): () => void {
-  const { settleMs = 200, pollMs = 10_000, onReady } = options
+export function watchConfig(read: FilesRead, onChange: () => void | Promise<void>, options: WatchOptions = {}): () => void {
+  const { settleMs = 200, pollMs = 10_000 } = options
+  const files = [...read.keys()]
   /** By directory and inode: a directory made anew under its old name is another one. */
   const watchers = new Map<string, FSWatcher>()
   let stopped = false
   let timer: NodeJS.Timeout | undefined
-  let known = look()
-  let queue: Promise<unknown> = known
+  let known = [...read.values()].join()
+  let queue: Promise<unknown> = look().then((seen) => seen === known || settle())
 
-  /** Watches every directory a file's name leads through and returns a hash of all contents. */
+  /** Watches every directory a file's name leads through and returns the digests of all contents. */
   async function look(): Promise<string> {
     const directories = new Map<string, string>()
     for (const directory of (await Promise.all(files.map(directoriesOf))).flat()) directories.set(await identityOf(directory), directory)
     follow(directories)    // before reading, so that no change falls between the two
-    const hash = createHash('sha256')
-    for (const file of files) hash.update(`${file}\0`).update(await readFile(file).catch(() => 'absent')).update('\0')
-    return hash.digest('hex')
+    const contents = await Promise.all(files.map((file) => readFile(file).catch(() => undefined)))
+    return contents.map(digestOf).join()
   }
 
   function follow(directories: ReadonlyMap<string, string>): void {
@@ -58,7 +57,7 @@ export function watchConfig(files: readonly string[], onChange: () => void | Pro
 
   function settle(): void {
     clearTimeout(timer)
-    timer = setTimeout(check, settleMs).unref()
+    if (!stopped) timer = setTimeout(check, settleMs).unref()
   }
 
   function check(): void {
@@ -67,12 +66,12 @@ export function watchConfig(files: readonly string[], onChange: () => void | Pro
 
   async function compare(): Promise<void> {
     if (stopped) return
-    const before = await known
-    known = look()
-    if (await known !== before && !stopped) await onChange()
+    const seen = await look()
+    if (stopped || seen === known) return
+    known = seen
+    await onChange()
   }
 
-  if (onReady) void known.then(onReady)
   const poll = setInterval(check, pollMs).unref()
   return () => {
     stopped = true

@@ -1,4 +1,5 @@
 import type { LoadedConfig } from '../config/load.ts'
+import type { FilesRead } from '../config/files-read.ts'
 import { watchConfig } from '../config/watch.ts'
 import type { Log } from '../log.ts'
 
@@ -16,8 +17,8 @@ export interface Reloading {
   stop(): void
 }
 
-/** Reloads when told to, and when a file changes that the configuration in force was read from. */
-export function startReloading(files: readonly string[], { load, apply, onOutcome, log }: ReloadOptions): Reloading {
+/** Reloads when told to, and when a file is no longer what the configuration in force was read from. */
+export function startReloading(files: FilesRead, { load, apply, onOutcome, log }: ReloadOptions): Reloading {
   let stopWatching = watchConfig(files, reload)
   let isStopped = false
 
@@ -27,7 +28,7 @@ export function startReloading(files: readonly string[], { load, apply, onOutcom
       await apply(next)
       if (isStopped) return
       stopWatching()
-      await new Promise<void>((onReady) => { stopWatching = watchConfig(next.files, reload, { onReady }) })
+      stopWatching = watchConfig(next.files, reload)
       onOutcome?.('ok')
       log.info('configuration reloaded')
     } catch (error) {

@@ -252,7 +252,7 @@ describe('secret files', () => {
     const file = await write('ok', `${secretNamed('file')}${ending}`)
     const { config, files, warnings } = await load(withFile(file))
     expect(config.keys.cookie[0]).toEqual({ id: 'c1', secret: secretNamed('file'), secretFile: file })
-    expect(files).toEqual([file])
+    expect([...files.keys()]).toEqual([file])
     expect(warnings).toEqual([])
   })
 
@@ -301,7 +301,7 @@ describe('secret files', () => {
     const { config, files } = await loadConfig({ file, env: {} })
     expect(config.keys.cookie[0]?.secret).toBe(secretNamed('relative'))
     expect(config.store).toMatchObject({ path: join(directory, 'data') })
-    expect(files).toEqual([file, join(directory, 'relative')])
+    expect([...files.keys()]).toEqual([file, join(directory, 'relative')])
   })
 
   test('secret and secretFile together are refused', async () => {
@@ -324,7 +324,7 @@ describe('certificates', () => {
     const { certFile, keyFile } = makeLeaf()
     const { config, files } = await load(withTls(certFile, keyFile))
     expect(config.session.cookie).toMatchObject({ name: '__Host-session', secure: true })
-    expect(files).toEqual([certFile, keyFile])
+    expect([...files.keys()]).toEqual([certFile, keyFile])
   })
 
   test('a key of another certificate, or half a file, is a problem', async () => {

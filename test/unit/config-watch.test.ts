@@ -18,17 +18,19 @@ afterEach(async () => {
   await rm(directory, { recursive: true })
 })
 
-/** Watches without polling, so that what is seen was told by the file system; resolves when the watching has begun. */
+/**
+ * Watches without polling, so that what is seen was told by the file system. What was read is said to be something else than what is
+ * there, which is a change of its own: once it was seen, the watching has begun.
+ */
 async function watching(files: readonly string[], pollMs = 3_600_000): Promise<{ readonly changes: number; changed(count: number): Promise<unknown> }> {
-  let changes = 0
-  await new Promise<void>((onReady) => {
-    stop = watchConfig(files, () => void changes++, { settleMs: SETTLE_MS, pollMs, onReady })
-  })
+  let calls = 0
+  stop = watchConfig(new Map(files.map((file) => [file, 'of before'])), () => void calls++, { settleMs: SETTLE_MS, pollMs })
+  await waitFor(() => calls === 1, 'the watching to begin')
   return {
     get changes() {
-      return changes
+      return calls - 1
     },
-    changed: (count) => waitFor(() => changes >= count, () => `${count} changes, seen ${changes}`),
+    changed: (count) => waitFor(() => calls > count, () => `${count} changes, seen ${calls - 1}`),
   }
 }
 
@@ -134,16 +136,13 @@ test('a change while one is being handled is handled after it', async () => {
   let running = 0
   let calls = 0
   let overlapped = false
-  await new Promise<void>((onReady) => {
-    stop = watchConfig([file], async () => {
-      calls++
-      overlapped ||= running++ > 0
-      if (calls === 1) await writeFile(file, 'changed meanwhile')
-      await sleep(SETTLE_MS * 3)
-      running--
-    }, { settleMs: 5, pollMs: 20, onReady })
-  })
-  await writeFile(file, '1')
+  stop = watchConfig(new Map([[file, 'of before']]), async () => {
+    calls++
+    overlapped ||= running++ > 0
+    if (calls === 1) await writeFile(file, 'changed meanwhile')
+    await sleep(SETTLE_MS * 3)
+    running--
+  }, { settleMs: 5, pollMs: 20 })
   await waitFor(() => calls >= 2 && running === 0, 'two calls')
   expect(overlapped).toBe(false)
 })
