@@ -102,9 +102,11 @@ export function heldBytes(): number {
   return heapUsed + external
 }
 
-function collectGarbage(): void {
+/** Twice: V8 sweeps the memory of dead buffers beside the program, and has surely ended that only when it collects anew. */
+export function collectGarbage(): void {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
+  collect()
   collect()
 }
 

@@ -1,9 +1,9 @@
-import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { getHeapSpaceStatistics } from 'node:v8'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createDeadlines, type Watched } from '../../src/proxy/deadlines.ts'
 import { TransientMap } from '../../src/transient-map.ts'
+import { collectGarbage } from '../support/crash-oracle.ts'
 
 test('holds what a Map holds', () => {
   const step = fc.tuple(fc.integer({ min: 0, max: 20 }), fc.boolean())
@@ -23,8 +23,6 @@ const newVisitor = (i: number): Visitor => ({ weight: new Array<number>(400).fil
 
 /** Bytes that reach the old generation while 60 000 visitors of 3 KB come and go, 50 at a time, after a full collection. */
 function bytesGrownOld(enter: (visitor: Visitor) => void, leave: (visitor: Visitor) => void): number {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
   const present: Visitor[] = []
   const pass = (i: number): void => {
     const visitor = newVisitor(i)
@@ -33,7 +31,7 @@ function bytesGrownOld(enter: (visitor: Visitor) => void, leave: (visitor: Visit
     if (present.length > 50) leave(present.shift()!)
   }
   for (let i = 0; i < 1_000; i++) pass(i)
-  collect()
+  collectGarbage()
   let [grown, before] = [0, oldBytes()]
   for (let i = 0; i < 60_000; i++) {
     pass(i)
