@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process'
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { seat, type Seat } from './cores.ts'
 
 /** A started process and how to end it. `stop` resolves when it is gone. */
 export interface Child {
@@ -16,12 +17,13 @@ const STOP_MS = 5_000
  * Starts a process whose output is kept for the error message, should it end before it is stopped.
  * @throws Error when it cannot be started.
  */
-export async function startChild(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Child> {
+export async function startChild(command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, at?: Seat): Promise<Child> {
   const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   const output = lastOutput(child)
   const failed = new Promise<never>((_, reject) => child.once('error', reject))
   await Promise.race([once(child, 'spawn'), failed])
   child.on('error', () => {})
+  if (at) seat(child.pid!, at)
   return { pid: child.pid!, process: Object.assign(child, { outputText: output }), stop: () => stopChild(child) }
 }
 
@@ -31,11 +33,11 @@ export function outputOf(child: Child): string {
 }
 
 /** Starts one of the bench's own scripts (`targets/upstream`), from TypeScript or from the build, whichever is running. */
-export async function startScript(name: string, settings: Readonly<Record<string, unknown>> = {}): Promise<Child> {
+export async function startScript(name: string, settings: Readonly<Record<string, unknown>> = {}, at: Seat = 'beside'): Promise<Child> {
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
   const script = fileURLToPath(new URL(`./${name}${extension}`, import.meta.url))
   const loader = extension === '.ts' ? ['--import', 'tsx'] : []
-  return startChild(process.execPath, [...loader, script], { BENCH_SETTINGS: JSON.stringify(settings) })
+  return startChild(process.execPath, [...loader, script], { BENCH_SETTINGS: JSON.stringify(settings) }, at)
 }
 
 /** The settings a script was started with. */

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
+import { hasSeats } from './cores.ts'
 
 /** Where and on what code a run was made. `load` is the load average at its start: above half a core, distrust the run. */
 export interface Machine {
@@ -11,6 +12,8 @@ export interface Machine {
   readonly node: string
   readonly load: number
   readonly commit: string
+  /** What is measured has a core to itself. */
+  readonly hasSeats: boolean
 }
 
 export function describeMachine(): Machine {
@@ -22,6 +25,7 @@ export function describeMachine(): Machine {
     node: process.version,
     load: loadavg()[0] ?? 0,
     commit: commit(),
+    hasSeats,
   }
 }
 

@@ -48,10 +48,11 @@ async function main(args: readonly string[]): Promise<number> {
 function terminalText(report: Report): string {
   const { rounds, seconds, connections } = report.options
   const busy = report.machine.load > 0.5 ? [`The machine was busy (load ${report.machine.load.toFixed(1)}) when the run began: trust the ratios, not the numbers.`] : []
+  const seats = report.machine.hasSeats ? [] : ['Processes were moved between cores (one core, or no taskset of util-linux): a tenth more or less means nothing.']
   return [
     '', tableOf(report), '', barsText(report.bars), '',
     `Medians of ${rounds} interleaved rounds of ${seconds} s, ${connections} connections, 1 KB answers. CPU is the proxy process's, from /proc.`,
-    machineText(report.machine), ...busy,
+    machineText(report.machine), ...seats, ...busy,
   ].join('\n')
 }
 

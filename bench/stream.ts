@@ -27,7 +27,7 @@ const SAMPLE_MS = 20
 export async function measureStreaming(bytes: number): Promise<StreamResult[]> {
   const world = await startWorld({ redis: false })
   try {
-    const app = await world.startServer('targets/stream-upstream', {})
+    const app = await world.startServer('targets/stream-upstream', {}, 'beside')
     const { config } = planGateway(world, 'gate-stream', 'none', 'memory')
     const gateway = await world.startGateway('gate-stream', {
       ...config, upstreams: { app: { targets: [app.url] } }, limits: { maxBody: '4GB' },

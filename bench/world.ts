@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import type { Seat } from './cores.ts'
 import { freePort, nextMessage, outputOf, startChild, startScript, type Child } from './child.ts'
 
 /** What all targets of a run share: a directory that is removed, the application, redis if it is needed. */
@@ -14,8 +15,8 @@ export interface World {
   readonly directory: string
   readonly upstream: Server
   readonly redisUrl: string | undefined
-  /** Starts a script of the bench that announces its port. */
-  startServer(name: string, settings: Readonly<Record<string, unknown>>): Promise<Server>
+  /** Starts a script of the bench that announces its port; to be measured, unless it is `beside`. */
+  startServer(name: string, settings: Readonly<Record<string, unknown>>, at?: Seat): Promise<Server>
   /** Starts the built gateway with a configuration and waits until it accepts connections. */
   startGateway(name: string, config: Readonly<Record<string, unknown>>): Promise<Server>
   stop(): Promise<void>
@@ -37,8 +38,8 @@ export async function startWorld({ redis }: { readonly redis: boolean }): Promis
   const children: Child[] = []
   const directory = await mkdtemp(join(tmpdir(), 'sessiongate-bench-'))
 
-  async function startServer(name: string, settings: Readonly<Record<string, unknown>>): Promise<Server> {
-    const child = await startScript(name, settings)
+  async function startServer(name: string, settings: Readonly<Record<string, unknown>>, at: Seat = 'measured'): Promise<Server> {
+    const child = await startScript(name, settings, at)
     children.push(child)
     const { port } = await nextMessage<{ port: number }>(child)
     return { pid: child.pid, url: `http://127.0.0.1:${port}`, stop: () => child.stop() }
@@ -49,7 +50,7 @@ export async function startWorld({ redis }: { readonly redis: boolean }): Promis
     const home = await mkdtemp(join(directory, `${name}-`))
     const file = join(home, 'sessiongate.yaml')
     await writeFile(file, JSON.stringify({ ...config, listen: `127.0.0.1:${port}` }, null, 2))   // JSON is YAML
-    const child = await startChild(process.execPath, [gatewayScript(), 'serve', '-c', file], { NODE_ENV: 'production' })
+    const child = await startChild(process.execPath, [gatewayScript(), 'serve', '-c', file], { NODE_ENV: 'production' }, 'measured')
     children.push(child)
     await acceptsConnections(child, port)
     return { pid: child.pid, url: `http://127.0.0.1:${port}`, stop: () => child.stop() }
@@ -61,7 +62,7 @@ export async function startWorld({ redis }: { readonly redis: boolean }): Promis
   }
 
   try {
-    const upstream = await startServer('targets/upstream', {})
+    const upstream = await startServer('targets/upstream', {}, 'beside')
     const redisUrl = redis ? await startRedis(children) : undefined
     return { directory, upstream, redisUrl, startServer, startGateway, stop }
   } catch (error) {
@@ -91,7 +92,7 @@ export async function acceptsConnections(child: Child, port: number, pollMs = 20
 async function startRedis(children: Child[]): Promise<string> {
   const port = await freePort()
   const settings = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--daemonize', 'no']
-  const child = await startChild('redis-server', settings).catch((error: unknown) => {
+  const child = await startChild('redis-server', settings, {}, 'beside').catch((error: unknown) => {
     throw new MissingError(`redis-server cannot be started (${String(error)}); install it: apt-get install redis-server`)
   })
   children.push(child)

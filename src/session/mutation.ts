@@ -127,18 +127,24 @@ const PRINTABLE_ASCII = /^[\x20-\x7e]*$/
 
 /** JSON text in ASCII when it starts with `{`, else the base64url of UTF-8 JSON. */
 function parsePatch(value: string, limits: MutationRules['limits']): JsonObject {
-  const text = value.startsWith('{') ? value : decodeBase64url(value)
-  if (value.startsWith('{') && !PRINTABLE_ASCII.test(value)) {
+  const isJson = value.startsWith('{')
+  if (isJson && !PRINTABLE_ASCII.test(value)) {
     throw new MutationRefusedError('encoding', 'JSON in a header must be ASCII: escape other characters as \\u, or send base64url')
   }
+  const bytes = isJson ? value.length : decodedLength(value)
   // A patch can hold removals beside the data, so it may be larger than the data; twice is generous.
-  if (Buffer.byteLength(text) > 2 * limits.maxBytes) throw new MutationRefusedError('bytes', `the patch exceeds ${2 * limits.maxBytes} bytes`)
+  if (bytes > 2 * limits.maxBytes) throw new MutationRefusedError('bytes', `the patch exceeds ${2 * limits.maxBytes} bytes`)
   try {
-    return parseExactObject(text, limits)
+    return parseExactObject(isJson ? value : decodeBase64url(value), limits)
   } catch (error) {
     if (error instanceof JsonFaultError) throw new MutationRefusedError(error.fault, error.message)
     throw error
   }
+}
+
+/** Bytes that unpadded base64url stands for (RFC 4648 section 5). */
+function decodedLength(base64url: string): number {
+  return Math.floor((base64url.length * 3) / 4)
 }
 
 function decodeBase64url(value: string): string {
@@ -155,11 +161,12 @@ type Directives = ReadonlyMap<string, string | undefined>
 const FLAGS: ReadonlySet<string> = new Set(['destroy', 'rotate', 'clear', 'replace', 'permanent', 'transient'])
 const DIRECTIVE = /^([a-z][a-z-]*)(?:=(?:"([\x21\x23-\x5b\x5d-\x7e]{1,200})"|([A-Za-z0-9._~+/:=-]{1,200})))?$/
 const SECONDS = /^[1-9]\d{0,9}$/
+const NO_DIRECTIVES: Directives = new Map()
 
 /** An RFC 9651 dictionary without parameters: `rotate, idle=600, if-version="a1"`. Unknown and repeated names are refused. */
 function parseDirectives(text: string): Directives {
+  if (text.trim() === '') return NO_DIRECTIVES
   const directives = new Map<string, string | undefined>()
-  if (text.trim() === '') return directives
   for (const item of text.split(',')) {
     const [, name = '', quoted, bare] = DIRECTIVE.exec(item.trim()) ?? []
     const value = quoted ?? bare
