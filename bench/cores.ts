@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
-/** Where a process of the benchmark runs: what is measured has a core to itself, everything else shares the others. */
-export type Seat = 'measured' | 'beside'
+/** Where a process of the benchmark runs: what is measured has a core to itself, everything else shares the others; `any` is all of them. */
+export type Seat = 'measured' | 'beside' | 'any'
 
 const seats = seatsOf(allowedCores())
 
@@ -21,7 +21,7 @@ function seatsOf([first, ...others]: readonly number[]): Record<Seat, string> | 
   if (first === undefined || others.length === 0) return undefined
   try {
     execFileSync('taskset', ['-V'], { stdio: 'ignore' })
-    return { measured: String(first), beside: others.join(',') }
+    return { measured: String(first), beside: others.join(','), any: [first, ...others].join(',') }
   } catch {
     return undefined
   }

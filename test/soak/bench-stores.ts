@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { seat } from '../../bench/cores.ts'
 import { startMariadb } from '../support/servers/mariadb.ts'
 import { startMemcached } from '../support/servers/memcached.ts'
 import { startMongodb } from '../support/servers/mongodb.ts'
@@ -10,7 +11,9 @@ import { serverDirectory } from '../support/servers/process.ts'
  * `npm run bench:stores`: reading and writing a session on every store, against the same gateway without session and bare http-proxy.
  * Starts the servers of the tests; flags go to the benchmark.
  */
+seat(process.pid, 'beside')                                         // the servers inherit it
 const [memcached, mongodb, postgres, mariadb] = await Promise.all([startMemcached(), startMongodb(), startPostgres(), startMariadb()])
+seat(process.pid, 'any')
 const stores = [
   { kind: 'memcached', servers: [`127.0.0.1:${memcached.port}`] },
   { kind: 'sqlite', path: `${serverDirectory()}/sessions.sqlite` },
