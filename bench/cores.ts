@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 /** Where a process of the benchmark runs: what is measured has a core to itself, everything else shares the others; `any` is all of them. */
@@ -11,20 +11,16 @@ export const hasSeats = seats !== undefined
 
 /**
  * Keeps a process, with all of its threads, to its seat. Otherwise the scheduler moves it about and lets what loads it push it aside,
- * which costs it its caches: as much as what is to be measured, and never the same twice.
+ * which costs it its caches: as much as what is to be measured, and never the same twice. A process that has ended already is left to
+ * whoever waits for it.
  */
 export function seat(pid: number, at: Seat): void {
-  if (seats) execFileSync('taskset', ['-acp', seats[at], String(pid)], { stdio: 'ignore' })
+  if (seats) spawnSync('taskset', ['-acp', seats[at], String(pid)], { stdio: 'ignore' })
 }
 
 function seatsOf([first, ...others]: readonly number[]): Record<Seat, string> | undefined {
-  if (first === undefined || others.length === 0) return undefined
-  try {
-    execFileSync('taskset', ['-V'], { stdio: 'ignore' })
-    return { measured: String(first), beside: others.join(','), any: [first, ...others].join(',') }
-  } catch {
-    return undefined
-  }
+  if (first === undefined || others.length === 0 || spawnSync('taskset', ['-V']).status !== 0) return undefined
+  return { measured: String(first), beside: others.join(','), any: [first, ...others].join(',') }
 }
 
 /** The cores this process may use, from Linux' `Cpus_allowed_list` ("0-3,8"; proc_pid_status(5)); none elsewhere. */

@@ -4,7 +4,7 @@ import { describeMachine } from './machine.ts'
 import { prove } from './prove.ts'
 import { reportOf, type Report } from './report.ts'
 import { measureRounds, type RoundOptions, type Running, type Subject } from './rounds.ts'
-import { rowOf, type Row } from './statistics.ts'
+import type { Row } from './statistics.ts'
 import { startWorld, type World } from './world.ts'
 
 export interface OwnBenchOptions extends RoundOptions {
@@ -32,7 +32,7 @@ export async function runOwnBench(options: OwnBenchOptions, onRound?: (round: nu
   const world = await startWorld({ redis: false })
   const load = await startLoadGenerator()
   try {
-    const measured = await measureRounds(ownSubjects(world, options, status), load, options, (round, one) => onRound?.(round, rowOf(one, one.id)))
+    const measured = await measureRounds(ownSubjects(world, options, status), load, options, onRound)
     return reportOf(measured, LABELS, machine, options)
   } finally {
     await load.stop()

@@ -1,5 +1,6 @@
 import type { LoadGenerator, LoadRequest } from './load.ts'
 import { cpuMicrosOf, peakRssBytesOf } from './proc-stat.ts'
+import { rowOf, type Row } from './statistics.ts'
 
 export interface RoundOptions {
   readonly rounds: number
@@ -56,13 +57,13 @@ const RAMP_SECONDS = 0.1
  * @throws Error when any request fails: a number from a broken run is worth nothing.
  */
 export async function measureRounds(
-  subjects: readonly Subject[], load: LoadGenerator, options: RoundOptions, onRound: (round: number, measured: Measured) => void,
+  subjects: readonly Subject[], load: LoadGenerator, options: RoundOptions, onRound?: (round: number, row: Row) => void,
 ): Promise<Measured[]> {
   const samples = new Map<string, Sample[]>(subjects.map(({ id }) => [id, []]))
   for (let round = 1; round <= options.rounds; round++) {
     for (const measured of await measureRound(subjects, load, options)) {
       samples.get(measured.id)!.push(...measured.samples)
-      onRound(round, measured)
+      onRound?.(round, rowOf(measured, measured.id))
     }
   }
   return subjects.map(({ id }) => ({ id, samples: samples.get(id)! }))

@@ -4,7 +4,7 @@ import { describeMachine } from './machine.ts'
 import { prove, writtenSoFar } from './prove.ts'
 import { reportOf, type Report } from './report.ts'
 import { measureRounds, type RoundOptions, type Running } from './rounds.ts'
-import { rowOf, type Row } from './statistics.ts'
+import type { Row } from './statistics.ts'
 import { targetsNamed, targetsOn, type Target } from './targets.ts'
 import { startWorld, type World } from './world.ts'
 
@@ -27,7 +27,7 @@ export async function runBench(options: BenchOptions, onRound?: (round: number, 
   const load = await startLoadGenerator()
   try {
     const subjects = targets.map((target) => ({ id: target.id, start: () => startProven(target, world, options.connections) }))
-    const measured = await measureRounds(subjects, load, options, (round, one) => onRound?.(round, rowOf(one, one.id)))
+    const measured = await measureRounds(subjects, load, options, onRound)
     return reportOf(measured, new Map(targets.map(({ id, label }) => [id, label])), machine, options)
   } finally {
     await load.stop()

@@ -28,7 +28,8 @@ export async function readSecretFiles(tree: unknown, baseDir: string): Promise<S
   const problems: ConfigProblem[] = []
   const warnings: ConfigProblem[] = []
   const missing: string[] = []
-  const files = new Map<string, string>()
+  /** One file is read once: whatever names it gets the same content, whose digest this is. */
+  const reads = new Map<string, SecretRead>()
   let result = tree
   for (const { path, target, file } of secretFilesOf(tree)) {
     const at = pathText(path)
@@ -40,15 +41,17 @@ export async function readSecretFiles(tree: unknown, baseDir: string): Promise<S
       fail(`give either this or ${String(target.at(-1))}, not both`)
       continue
     }
-    const read = await readSecret(resolve(baseDir, file))
+    const absolute = resolve(baseDir, file)
+    const read = reads.get(absolute) ?? await readSecret(absolute)
+    reads.set(absolute, read)
     if ('problem' in read) {
       fail(read.problem)
       continue
     }
     result = withValue(result, target, read.value)
-    files.set(resolve(baseDir, file), read.digest)
     if (read.warning !== undefined && SECRET_MEMBERS.includes(String(target.at(-1)))) warnings.push({ path: at, message: read.warning })
   }
+  const files = new Map([...reads].flatMap(([file, read]) => 'digest' in read ? [[file, read.digest] as const] : []))
   return { tree: result, problems, warnings, missing, files }
 }
 

@@ -131,7 +131,7 @@ function parsePatch(value: string, limits: MutationRules['limits']): JsonObject 
   if (isJson && !PRINTABLE_ASCII.test(value)) {
     throw new MutationRefusedError('encoding', 'JSON in a header must be ASCII: escape other characters as \\u, or send base64url')
   }
-  const bytes = isJson ? value.length : decodedLength(value)
+  const bytes = Buffer.byteLength(value, isJson ? 'ascii' : 'base64url')
   // A patch can hold removals beside the data, so it may be larger than the data; twice is generous.
   if (bytes > 2 * limits.maxBytes) throw new MutationRefusedError('bytes', `the patch exceeds ${2 * limits.maxBytes} bytes`)
   try {
@@ -140,11 +140,6 @@ function parsePatch(value: string, limits: MutationRules['limits']): JsonObject 
     if (error instanceof JsonFaultError) throw new MutationRefusedError(error.fault, error.message)
     throw error
   }
-}
-
-/** Bytes that unpadded base64url stands for (RFC 4648 section 5). */
-function decodedLength(base64url: string): number {
-  return Math.floor((base64url.length * 3) / 4)
 }
 
 function decodeBase64url(value: string): string {

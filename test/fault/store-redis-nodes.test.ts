@@ -6,12 +6,10 @@ import type { SessionStore } from '../../src/stores/store.ts'
 import { testCertificates } from '../support/certificates.ts'
 import { lostIn, startCountingLoad, type CountingLoad } from '../support/counting-load.ts'
 import { startRedisCluster, startRedisSentinel } from '../support/servers.ts'
-import { inAnHour, TIMEOUT_MS } from '../support/store-faults.ts'
+import { ANSWER_MS, inAnHour, RECOVERY_MS, TIMEOUT_MS } from '../support/store-faults.ts'
 import { startStopwatch } from '../support/stopwatch.ts'
 import { waitFor, within } from '../support/wait-for.ts'
 
-const ANSWER_MS = TIMEOUT_MS + 100
-const RECOVERY_MS = 2_000
 const KEYS = Array.from({ length: 18 }, (_, index) => `key-${index}`)
 
 const opened: SessionStore[] = []

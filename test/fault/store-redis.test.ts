@@ -7,12 +7,10 @@ import { createRedisStore } from '../../src/stores/redis.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { startRelay } from '../support/relay.ts'
 import { startRedis, startRedisCluster, startRedisSentinel } from '../support/servers.ts'
-import { inAnHour, serves, TIMEOUT_MS, versionOf } from '../support/store-faults.ts'
+import { ANSWER_MS, inAnHour, RECOVERY_MS, serves, TIMEOUT_MS, versionOf } from '../support/store-faults.ts'
 import { startStopwatch } from '../support/stopwatch.ts'
 import { waitFor } from '../support/wait-for.ts'
 
-const ANSWER_MS = TIMEOUT_MS + 100
-const RECOVERY_MS = 2_000
 
 const bytes = Buffer.from('{"user":"ann"}')
 const open: SessionStore[] = []

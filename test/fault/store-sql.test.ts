@@ -8,13 +8,12 @@ import { createPostgresStore } from '../../src/stores/postgres.ts'
 import type { SessionStore } from '../../src/stores/store.ts'
 import { lostIn, startCountingLoad, type Tally } from '../support/counting-load.ts'
 import { startMariadb, startMysql, startPostgres, type ServerProcess } from '../support/servers.ts'
-import { inAnHour, versionOf } from '../support/store-faults.ts'
+import { inAnHour, RECOVERY_MS, versionOf } from '../support/store-faults.ts'
 import { startStopwatch } from '../support/stopwatch.ts'
 import { waitFor } from '../support/wait-for.ts'
 
 const TIMEOUT_MS = 500
 const ANSWER_MS = TIMEOUT_MS + 100
-const RECOVERY_MS = 2_000
 /** More than PostgreSQL's log needs, less than the records below. */
 const DISK_BYTES = 24_000_000
 

@@ -14,7 +14,10 @@ import { waitFor } from './wait-for.ts'
 
 export const TIMEOUT_MS = 250
 const GRACE_MS = 100
-const RECOVERY_MS = 2_000
+/** Within which a call with that deadline is answered. */
+export const ANSWER_MS = TIMEOUT_MS + GRACE_MS
+/** Within which a store serves again. */
+export const RECOVERY_MS = 2_000
 /** As a patient operator sets it, so that the test waits for the repair and not for the machine. */
 const PATIENT_MS = 2_000
 
